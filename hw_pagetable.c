@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page tables that user space can attach devices to.
+ *
+ * DOC: paging HWPTs
+ *
+ * A paging HWPT wraps one iommu_domain that follows an IOAS. It is made by
+ * HWPT_ALLOC, or automatically when a device is attached to an IOAS; such an
+ * automatic one ends with its last device. It holds a use on its IOAS.
+ *
+ * It is made in two steps. Allocating needs the device, and nothing of it may
+ * wait for user memory. Filling pins the memory of the IOAS and may take as
+ * long as that likes, so that it must not need the device any more: what is
+ * bound can be unbound meanwhile.
+ */
+#include <linux/iommu.h>
+
+#include "iommufd_private.h"
+
+/**
+ * iommufd_device_enforce_coherency() - forbid DMA to bypass the CPU's caches
+ * @device: a device
+ * @hwpt: the page table that it shall use
+ *
+ * Once enforced it stays so for all devices of the page table.
+ *
+ * Return: 0; -EINVAL if the IOMMU can enforce it for this device and cannot
+ * for this page table (any more).
+ * Context: The page table is new, or the group lock of @device is held.
+ */
+int iommufd_device_enforce_coherency(struct iommufd_device *device,
+				     struct iommufd_hwpt_paging *hwpt)
+{
+	struct iommu_domain *domain = hwpt->common.domain;
+
+	if (!device->enforce_cache_coherency || hwpt->enforce_cache_coherency)
+		return 0;
+	if (!domain->ops->enforce_cache_coherency ||
+	    !domain->ops->enforce_cache_coherency(domain))
+		return -EINVAL;
+	hwpt->enforce_cache_coherency = true;
+	return 0;
+}
+
+/**
+ * iommufd_hwpt_paging_destroy() - free what a paging HWPT holds
+ * @object: the HWPT, complete or not, with no device attached
+ *
+ * Context: May sleep. Cannot fail.
+ */
+void iommufd_hwpt_paging_destroy(struct iommufd_object *object)
+{
+	struct iommufd_hwpt_paging *hwpt =
+		container_of(object, struct iommufd_hwpt_paging, common.obj);
+
+	if (hwpt->in_ioas)
+		ioas_remove_domain(hwpt->ioas, hwpt);
+	if (hwpt->common.domain)
+		iommu_domain_free(hwpt->common.domain);
+	iommufd_object_unuse(hwpt->ioas->ctx, &hwpt->ioas->obj);
+}
+
+/**
+ * iommufd_hwpt_paging_abort() - end a paging HWPT that was never published
+ * @ctx: the context
+ * @hwpt: the HWPT
+ *
+ * Context: May sleep.
+ */
+void iommufd_hwpt_paging_abort(struct iommufd_ctx *ctx,
+			       struct iommufd_hwpt_paging *hwpt)
+{
+	iommufd_hwpt_paging_destroy(&hwpt->common.obj);
+	iommufd_object_abort(ctx, &hwpt->common.obj);
+}
+
+static int hwpt_alloc_domain(struct iommufd_hwpt_paging *hwpt,
+			     struct iommufd_device *device)
+{
+	struct iommu_domain *domain;
+
+	domain = iommu_paging_domain_alloc_flags(device->dev, 0);
+	if (IS_ERR(domain))
+		return PTR_ERR(domain);
+	hwpt->common.domain = domain;
+	domain->cookie_type = IOMMU_COOKIE_IOMMUFD;
+	domain->iommufd_hwpt = &hwpt->common;
+	/* A domain that is not complete yet cannot be filled. */
+	if (!(domain->type & __IOMMU_DOMAIN_PAGING) || !domain->pgsize_bitmap)
+		return -EOPNOTSUPP;
+	return iommufd_device_enforce_coherency(device, hwpt);
+}
+
+/**
+ * iommufd_hwpt_paging_alloc() - make a page table for a device, still empty
+ * @device: the device
+ * @ioas: the IOAS that it shall follow; the caller has it on hold
+ *
+ * Return: the page table, not published, to be filled with
+ * iommufd_hwpt_paging_fill(); -ENOMEM; -ENOENT if @ioas is being destroyed;
+ * -EOPNOTSUPP if the driver has no such domain; what the driver answers.
+ * Context: May sleep, but not for user memory.
+ */
+struct iommufd_hwpt_paging *
+iommufd_hwpt_paging_alloc(struct iommufd_device *device,
+			  struct iommufd_ioas *ioas)
+{
+	struct iommufd_ctx *ctx = ioas->ctx;
+	struct iommufd_hwpt_paging *hwpt;
+	int error;
+
+	hwpt = iommufd_object_alloc(ctx, hwpt, IOMMUFD_OBJ_HWPT_PAGING,
+				    common.obj);
+	if (IS_ERR(hwpt))
+		return hwpt;
+	error = iommufd_object_use(&ioas->obj);
+	if (error) {
+		iommufd_object_abort(ctx, &hwpt->common.obj);
+		return ERR_PTR(error);
+	}
+	hwpt->ioas = ioas;
+	error = hwpt_alloc_domain(hwpt, device);
+	if (error) {
+		iommufd_hwpt_paging_abort(ctx, hwpt);
+		return ERR_PTR(error);
+	}
+	return hwpt;
+}
+
+/**
+ * iommufd_hwpt_paging_fill() - map what the IOAS maps
+ * @hwpt: a page table of iommufd_hwpt_paging_alloc()
+ *
+ * Return: 0 or what ioas_add_domain() answers.
+ * Context: The attach_lock of the IOAS is held. Sleeps for as long as user
+ * memory likes.
+ */
+int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt)
+{
+	return ioas_add_domain(hwpt->ioas, hwpt);
+}
+
+static int check_hwpt_alloc(struct iommufd_command *command)
+{
+	struct iommu_hwpt_alloc *args = command->args;
+
+	if (args->flags & ~IOMMU_HWPT_FAULT_ID_VALID)
+		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
+				      "flags are not supported", args->flags,
+				      0);
+	if (args->flags || args->data_type != IOMMU_HWPT_DATA_NONE)
+		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
+				      "only paging HWPTs without faults",
+				      args->flags, args->data_type);
+	if (args->__reserved || args->__reserved2 || args->fault_id)
+		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
+				      "a reserved field is not zero", 0, 0);
+	if (args->data_len || args->data_uptr)
+		return iommufd_refuse(command->ctx, -EINVAL,
+				      "data without a type", args->data_len, 0);
+	return 0;
+}
+
+/* What needs the device; it is given back before user memory is touched. */
+static struct iommufd_hwpt_paging *hwpt_alloc_for(struct iommufd_ctx *ctx,
+						  struct iommufd_ioas *ioas,
+						  u32 device_id)
+{
+	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_device *device;
+
+	device = iommufd_device_get(ctx, device_id);
+	if (IS_ERR(device))
+		return ERR_CAST(device);
+	hwpt = iommufd_hwpt_paging_alloc(device, ioas);
+	iommufd_object_put(ctx, &device->obj);
+	return hwpt;
+}
+
+static int hwpt_alloc_in(struct iommufd_command *command,
+			 struct iommufd_ioas *ioas)
+{
+	struct iommu_hwpt_alloc *args = command->args;
+	struct iommufd_hwpt_paging *hwpt;
+	int error;
+
+	hwpt = hwpt_alloc_for(command->ctx, ioas, args->dev_id);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	error = mutex_lock_killable(&ioas->attach_lock);
+	if (!error) {
+		error = iommufd_hwpt_paging_fill(hwpt);
+		mutex_unlock(&ioas->attach_lock);
+	}
+	if (!error) {
+		args->out_hwpt_id = hwpt->common.obj.id;
+		error = iommufd_respond(command, sizeof(*args));
+	}
+	if (error)
+		iommufd_hwpt_paging_abort(command->ctx, hwpt);
+	else
+		iommufd_object_publish(command->ctx, &hwpt->common.obj);
+	return error;
+}
+
+/**
+ * iommufd_hwpt_alloc() - IOMMU_HWPT_ALLOC
+ * @command: the command
+ *
+ * Return: 0; -ENOENT if an id names nothing; -EINVAL if pt_id names something
+ * that is no IOAS, or data comes without a type; -EOPNOTSUPP for what is not
+ * supported; what iommufd_hwpt_paging_alloc() and ioas_add_domain() answer.
+ * Context: Sleeps for as long as user memory likes.
+ */
+int iommufd_hwpt_alloc(struct iommufd_command *command)
+{
+	struct iommu_hwpt_alloc *args = command->args;
+	struct iommufd_object *object;
+	int error;
+
+	error = check_hwpt_alloc(command);
+	if (error)
+		return error;
+	object = iommufd_object_get(command->ctx, args->pt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(object))
+		return PTR_ERR(object);
+	if (object->type == IOMMUFD_OBJ_IOAS)
+		error = hwpt_alloc_in(command,
+				      container_of(object, struct iommufd_ioas,
+						   obj));
+	else
+		error = iommufd_refuse(command->ctx, -EINVAL,
+				       "pt_id is not an IOAS", args->pt_id,
+				       object->type);
+	iommufd_object_put(command->ctx, object);
+	return error;
+}

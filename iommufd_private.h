@@ -1,0 +1,769 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the files of iommufd share.
+ *
+ * Read it from the top: ranges, the context and its objects, sources of
+ * memory, areas of an address space, hardware page tables, devices and
+ * groups, in-kernel access. Each struct field says who guards it; the order
+ * in which locks nest is
+ *
+ *	iommufd_ioas::attach_lock
+ *	  iommufd_access::change_lock, iommufd_group::lock
+ *	    iommufd_ioas::domains_rwsem
+ *	      iommufd_ioas::areas_rwsem
+ *	        pin_source::lock
+ *
+ * User memory is touched under attach_lock, and under pin_source::pin_lock,
+ * which is taken with no other but attach_lock held. Nothing that a device or
+ * an access needs in order to leave waits for either of the two.
+ */
+#ifndef __IOMMUFD_PRIVATE_H
+#define __IOMMUFD_PRIVATE_H
+
+#include <linux/atomic.h>
+#include <linux/interval_tree.h>
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/kref.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/overflow.h>
+#include <linux/rwsem.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
+#include <uapi/linux/iommufd.h>
+
+#include "../iommu-priv.h"
+
+struct iommufd_command;
+struct iommufd_group;
+struct iommufd_ioas;
+
+/*
+ * A precondition that a debug build checks. It may cost: it is gone from any
+ * other build.
+ */
+#define IOMMUFD_ASSERT(condition)                                              \
+	do {                                                                   \
+		if (IS_ENABLED(CONFIG_IOMMUFD_DEBUG))                          \
+			WARN_ON_ONCE(!(condition));                            \
+	} while (0)
+
+/* Ranges ------------------------------------------------------------------ */
+
+/**
+ * struct iova_range - a range of I/O virtual addresses that is never empty
+ * @first: the lowest address, in bytes
+ * @last: the highest address, inclusive
+ *
+ * Only iova_range_make() and code that narrows a range made by it create one.
+ */
+struct iova_range {
+	unsigned long first;
+	unsigned long last;
+};
+
+/**
+ * struct page_range - a range of page indexes that is never empty
+ * @first: the lowest index
+ * @last: the highest index, inclusive
+ */
+struct page_range {
+	unsigned long first;
+	unsigned long last;
+};
+
+/**
+ * iova_range_make() - make a range of what user space gave
+ * @range: the result, untouched on error
+ * @iova: the first address
+ * @length_bytes: the length in bytes
+ *
+ * Return: 0; -EINVAL if @length_bytes is zero; -EOVERFLOW if the range does
+ * not fit into an unsigned long.
+ * Context: Any context.
+ */
+static inline int iova_range_make(struct iova_range *range, u64 iova,
+				  u64 length_bytes)
+{
+	u64 last;
+
+	if (!length_bytes)
+		return -EINVAL;
+	if (check_add_overflow(iova, length_bytes - 1, &last) ||
+	    last > ULONG_MAX)
+		return -EOVERFLOW;
+	range->first = iova;
+	range->last = last;
+	return 0;
+}
+
+/*
+ * The length of a range that is known to be shorter than the whole space, as
+ * that of an area is: nobody can express a length of 2^64.
+ */
+static inline unsigned long iova_range_bytes(struct iova_range range)
+{
+	return range.last - range.first + 1;
+}
+
+static inline bool iova_range_aligned(struct iova_range range,
+				      unsigned long alignment)
+{
+	return !((range.first | (range.last + 1)) & (alignment - 1));
+}
+
+static inline unsigned long page_range_nr(struct page_range range)
+{
+	return range.last - range.first + 1;
+}
+
+/* The context ------------------------------------------------------------- */
+
+enum account_mode {
+	ACCOUNT_USER,		/* limit what the user locks */
+	ACCOUNT_MM,		/* limit what the process locks */
+	ACCOUNT_NONE,		/* CAP_IPC_LOCK: no limit, no charge */
+};
+
+/* Why the last command of a context was refused, for a person to read. */
+struct refusal {
+	const char *command;
+	const char *reason;
+	u64 operands[2];
+	pid_t pid;
+	int error;
+};
+
+/**
+ * struct iommufd_ctx - one open /dev/iommu
+ * @file: the open file; its count is the only count of the context
+ * @objects: what user space names by id; its xa_lock guards publication
+ * @groups_lock: guards @groups
+ * @groups: the groups of the bound devices by iommu_group_id()
+ * @option_lock: orders a change of @account_mode against the first object
+ * @account_mode: how new sources account what they pin
+ * @nr_pinned: pages pinned through this context
+ * @nr_charged: pages charged to somebody through this context
+ * @refusal_lock: guards @refusal
+ * @refusal: the latest refusal
+ */
+struct iommufd_ctx {
+	struct file *file;
+	struct xarray objects;
+	struct mutex groups_lock;
+	struct xarray groups;
+	struct mutex option_lock;
+	enum account_mode account_mode;
+	atomic_long_t nr_pinned;
+	atomic_long_t nr_charged;
+	spinlock_t refusal_lock;
+	struct refusal refusal;
+};
+
+/**
+ * struct iommufd_command - one ioctl under way
+ * @ctx: the context
+ * @name: its name in the command table
+ * @user_buffer: the struct in user space
+ * @user_bytes: its size as user space gave it
+ * @args: the kernel's copy, zeroed past what user space gave
+ */
+struct iommufd_command {
+	struct iommufd_ctx *ctx;
+	const char *name;
+	void __user *user_buffer;
+	u32 user_bytes;
+	void *args;
+};
+
+int iommufd_respond(struct iommufd_command *command, size_t bytes);
+int iommufd_refuse(struct iommufd_ctx *ctx, int error, const char *reason,
+		   u64 operand0, u64 operand1);
+void iommufd_refused(struct iommufd_ctx *ctx, const char *command, int error);
+void iommufd_show_fdinfo(struct seq_file *m, struct file *file);
+
+/* Objects ----------------------------------------------------------------- */
+
+/*
+ * The word iommufd_object::refs. A hold lasts for one command, a use as long
+ * as another object depends on this one; see object.c.
+ */
+#define OBJECT_DYING BIT(0)
+#define OBJECT_ENDS_UNUSED BIT(1)
+#define OBJECT_HOLD_SHIFT 2
+#define OBJECT_USE_SHIFT (BITS_PER_LONG == 64 ? 32 : 17)
+#define OBJECT_HOLD BIT(OBJECT_HOLD_SHIFT)
+#define OBJECT_HOLDS GENMASK(OBJECT_USE_SHIFT - 1, OBJECT_HOLD_SHIFT)
+#define OBJECT_USE BIT(OBJECT_USE_SHIFT)
+#define OBJECT_USES GENMASK(BITS_PER_LONG - 1, OBJECT_USE_SHIFT)
+
+/*
+ * Take one hold or one use, whichever @unit says, unless the object is on its
+ * way out or the field is full.
+ */
+static inline int iommufd_object_try_count(struct iommufd_object *object,
+					   unsigned long unit,
+					   unsigned long field)
+{
+	long refs = atomic_long_read(&object->refs);
+
+	do {
+		if (refs & OBJECT_DYING)
+			return -ENOENT;
+		if ((refs & field) == field)
+			return -EOVERFLOW;
+	} while (!atomic_long_try_cmpxchg(&object->refs, &refs, refs + unit));
+	return 0;
+}
+
+/**
+ * iommufd_object_use() - depend on an object
+ * @object: the object, which the caller has on hold or otherwise keeps
+ *
+ * Return: 0, and DESTROY of @object answers -EBUSY until
+ * iommufd_object_unuse(); -ENOENT if @object is being destroyed; -EOVERFLOW
+ * if too many objects depend on it.
+ * Context: Any context.
+ */
+static inline int iommufd_object_use(struct iommufd_object *object)
+{
+	return iommufd_object_try_count(object, OBJECT_USE, OBJECT_USES);
+}
+
+/**
+ * iommufd_object_hold() - keep an object for the length of one command
+ * @object: an object that cannot go away at this moment
+ *
+ * Return: 0, to be given back with iommufd_object_put(); -ENOENT if @object
+ * is being destroyed; -EOVERFLOW if too many commands use it.
+ * Context: Any context.
+ */
+static inline int iommufd_object_hold(struct iommufd_object *object)
+{
+	return iommufd_object_try_count(object, OBJECT_HOLD, OBJECT_HOLDS);
+}
+
+/**
+ * iommufd_object_automatic() - let an object die with its last use
+ * @object: an object that nobody else knows yet
+ *
+ * The caller has it on hold afterwards, and either aborts it or publishes it
+ * and gives the hold back.
+ *
+ * Context: Any context.
+ */
+static inline void iommufd_object_automatic(struct iommufd_object *object)
+{
+	atomic_long_set(&object->refs, OBJECT_HOLD | OBJECT_ENDS_UNUSED);
+}
+
+struct iommufd_object *__iommufd_object_alloc(struct iommufd_ctx *ctx,
+					      size_t bytes,
+					      enum iommufd_object_type type);
+
+/* Allocate an object whose first member is its struct iommufd_object. */
+#define iommufd_object_alloc(ctx, ptr, type, member)                           \
+	container_of_const(__iommufd_object_alloc(                             \
+				   ctx,                                        \
+				   sizeof(*(ptr)) +                            \
+				   BUILD_BUG_ON_ZERO(                          \
+					offsetof(typeof(*(ptr)), member)),     \
+				   type),                                      \
+			   typeof(*(ptr)), member)
+
+void iommufd_object_publish(struct iommufd_ctx *ctx,
+			    struct iommufd_object *object);
+void iommufd_object_abort(struct iommufd_ctx *ctx,
+			  struct iommufd_object *object);
+struct iommufd_object *iommufd_object_get(struct iommufd_ctx *ctx, u32 id,
+					  enum iommufd_object_type type);
+void iommufd_object_put(struct iommufd_ctx *ctx, struct iommufd_object *object);
+void iommufd_object_unuse(struct iommufd_ctx *ctx,
+			  struct iommufd_object *object);
+int iommufd_object_destroy(struct iommufd_ctx *ctx, u32 id);
+void iommufd_object_end(struct iommufd_ctx *ctx, struct iommufd_object *object);
+void iommufd_objects_close(struct iommufd_ctx *ctx);
+const char *iommufd_object_name(enum iommufd_object_type type);
+
+/* What remains of an object when nothing refers to it any more. */
+void iommufd_ioas_destroy(struct iommufd_object *object);
+void iommufd_hwpt_paging_destroy(struct iommufd_object *object);
+void iommufd_device_destroy(struct iommufd_object *object);
+void iommufd_access_destroy_object(struct iommufd_object *object);
+
+/* Sources of memory ------------------------------------------------------- */
+
+/*
+ * The record of pins is cut into windows of this many page indexes. Indexes
+ * are absolute (a user address divided by the page size), so that a window
+ * of 4 KiB pages is exactly one aligned 2 MiB of the address space.
+ */
+#define WINDOW_SHIFT 9
+#define WINDOW_PAGES BIT(WINDOW_SHIFT)
+#define WINDOW_MASK (WINDOW_PAGES - 1)
+
+/* A run: physically contiguous pages behind consecutive indexes. */
+struct run {
+	unsigned long index;
+	unsigned long pfn;
+	unsigned long nr;
+};
+
+struct pin_source;
+
+/**
+ * struct pin_batch - what was pinned of one window
+ * @nr_runs: how many of @runs are filled, in the order of their indexes
+ * @runs: encoded runs, see pages.c
+ * @pages: scratch memory for an implementation of a source
+ * @merged: the same memory, once nothing is pinned any more
+ */
+struct pin_batch {
+	unsigned int nr_runs;
+	u64 *runs;
+	union {
+		struct page **pages;
+		u64 *merged;
+	};
+};
+
+void pin_batch_add(struct pin_batch *batch, unsigned long index,
+		   unsigned long pfn, unsigned int nr);
+
+/**
+ * struct pin_source_ops - one kind of memory
+ * @name: for people
+ * @prot: IOMMU protection bits that such memory needs besides read and write
+ * @pin: pin @range, which lies in one window, and add its runs to the batch;
+ *	all or nothing. May fault on user memory and sleep for as long as user
+ *	space likes.
+ * @unpin: undo @pin for a part of one run. Cannot fail.
+ * @copy: read or write bytes that nobody has pinned. Returns 0 or an errno.
+ * @release: drop what the source holds; the caller frees the struct
+ */
+struct pin_source_ops {
+	const char *name;
+	int prot;
+	int (*pin)(struct pin_source *source, struct page_range range,
+		   struct pin_batch *batch);
+	void (*unpin)(struct pin_source *source, unsigned long pfn,
+		      unsigned long nr);
+	int (*copy)(struct pin_source *source, unsigned long index,
+		    unsigned long offset_bytes, void *data, size_t bytes,
+		    unsigned int flags);
+	void (*release)(struct pin_source *source);
+};
+
+/**
+ * struct pin_source - memory that can be pinned, and what of it is
+ * @ops: what kind of memory it is
+ * @ctx: whose counters it moves
+ * @kref: one for each area that maps a part of it
+ * @pin_lock: only one claim grows at a time; user memory is touched under it,
+ *	so nothing that releases a claim takes it
+ * @lock: guards @claims, @windows
+ * @claims: intervals of page indexes that somebody needs pinned
+ * @windows: where the pages of an index are, see pages.c
+ * @writable: pinned for writing; DMA may have changed the pages
+ * @account_mode: how pins are charged
+ * @user: who is charged and limited in ACCOUNT_USER
+ * @task: whose RLIMIT_MEMLOCK counts
+ * @mm: whose memory it is and who is charged
+ */
+struct pin_source {
+	const struct pin_source_ops *ops;
+	struct iommufd_ctx *ctx;
+	struct kref kref;
+	struct mutex pin_lock;
+	struct mutex lock;
+	struct rb_root_cached claims;
+	struct xarray windows;
+	bool writable;
+	enum account_mode account_mode;
+	struct user_struct *user;
+	struct task_struct *task;
+	struct mm_struct *mm;
+};
+
+struct pin_source *pin_source_alloc_user(struct iommufd_ctx *ctx,
+					 bool writable);
+void pin_source_init(struct pin_source *source, struct iommufd_ctx *ctx,
+		    const struct pin_source_ops *ops, bool writable);
+void pin_source_put(struct pin_source *source);
+int pin_source_claim(struct pin_source *source,
+		     struct interval_tree_node *claim, struct page_range range);
+bool pin_source_claim_pinned(struct pin_source *source,
+			     struct interval_tree_node *claim,
+			     struct page_range range);
+void pin_source_release(struct pin_source *source,
+			struct interval_tree_node *claim);
+bool pin_source_pinned(struct pin_source *source, struct page_range range);
+void pin_source_pages(struct pin_source *source, struct page_range range,
+		      struct page **pages);
+int pin_source_copy(struct pin_source *source, unsigned long index,
+		    unsigned long offset_bytes, void *data, size_t bytes,
+		    unsigned int flags);
+void pin_source_verify(struct pin_source *source);
+unsigned long pin_source_record_bytes(struct pin_source *source);
+
+/**
+ * struct run_cursor - walks the runs of a range
+ * @source: the source; its lock is held while the cursor is in use
+ * @range: what is still to come
+ * @done: nothing is
+ * @window: the window that is decoded
+ * @runs: its runs
+ * @nr_runs: how many
+ * @next_run: which one is next
+ * @whole: where the run of a window that is one run unfolds
+ */
+struct run_cursor {
+	struct pin_source *source;
+	struct page_range range;
+	bool done;
+	unsigned long window;
+	const u64 *runs;
+	unsigned int nr_runs;
+	unsigned int next_run;
+	u64 whole;
+};
+
+void run_cursor_init(struct run_cursor *cursor, struct pin_source *source,
+		     struct page_range range);
+bool run_cursor_next(struct run_cursor *cursor, struct run *run);
+
+/* Address spaces ---------------------------------------------------------- */
+
+enum area_state {
+	AREA_BUILDING,		/* being claimed and mapped by its MAP */
+	AREA_LIVE,
+	AREA_DYING,		/* being taken out by its UNMAP */
+};
+
+/**
+ * struct iommufd_area - a range of IOVA mapped to a part of a source
+ * @node: in iommufd_ioas::areas by IOVA
+ * @iova: where it is, constant
+ * @gap_before: unused addresses between the area below and this one
+ * @subtree_max_gap: the largest @gap_before of the subtree at @node
+ * @source: the memory, constant
+ * @first_index: page index of the first byte, constant
+ * @page_offset: offset of the first byte in its page, constant
+ * @prot: IOMMU protection bits, constant
+ * @state: guarded by areas_rwsem
+ * @claimed: @claim is in the source; guarded by areas_rwsem once live
+ * @stuck: a driver did not unmap it: its memory stays pinned for ever
+ * @claim: keeps the pages pinned while a domain maps them
+ * @nr_users: commands that need the area while they hold no lock; guarded by
+ *	areas_rwsem, waited for by UNMAP
+ * @unmapper: the UNMAP that has announced itself; new pins are refused
+ * @nr_locks: internal accesses that refuse UNMAP; guarded by areas_rwsem
+ * @pins: what accesses have pinned, by range; guarded by areas_rwsem
+ * @batch: in the list of the command that creates or removes the area
+ */
+struct iommufd_area {
+	struct rb_node node;
+	struct iova_range iova;
+	unsigned long gap_before;
+	unsigned long subtree_max_gap;
+	struct pin_source *source;
+	unsigned long first_index;
+	unsigned int page_offset;
+	int prot;
+	enum area_state state;
+	bool claimed;
+	bool stuck;
+	struct interval_tree_node claim;
+	unsigned int nr_users;
+	const void *unmapper;
+	unsigned int nr_locks;
+	struct rb_root pins;
+	struct list_head batch;
+};
+
+/* The pages behind a part of an area. */
+static inline struct page_range area_pages(const struct iommufd_area *area,
+					   struct iova_range part)
+{
+	unsigned long start = part.first - area->iova.first + area->page_offset;
+	unsigned long last = part.last - area->iova.first + area->page_offset;
+
+	return (struct page_range){
+		.first = area->first_index + (start >> PAGE_SHIFT),
+		.last = area->first_index + (last >> PAGE_SHIFT),
+	};
+}
+
+/**
+ * struct iommufd_ioas - an I/O address space
+ * @obj: the object
+ * @ctx: the context
+ * @attach_lock: one domain is added at a time, and automatic domains are
+ *	chosen under it; user memory is touched under it
+ * @domains_rwsem: held for reading while areas enter and leave domains, for
+ *	writing to change @domains
+ * @domains: iommufd_hwpt_paging::ioas_node, oldest first
+ * @next_domain_seq: for iommufd_hwpt_paging::seq; guarded by @domains_rwsem
+ * @areas_rwsem: guards everything below
+ * @areas: by IOVA, augmented with the largest gap
+ * @reserved: struct reserved_range, where nothing may be mapped
+ * @allowed: struct allowed_range, where nothing may be reserved
+ * @alignment: what IOVA and length must be a multiple of, in bytes
+ * @huge_pages: runs may be mapped with large entries
+ * @want_claims: domains that are there or about to be: areas must be claimed
+ * @nr_unclaimed: live areas that are not claimed
+ * @changes: counts what a waiting command may be waiting for
+ * @wait: woken after each change
+ * @accesses: iommufd_access::ioas_node
+ * @nr_pinning: how many accesses pin pages and so need pages to be aligned;
+ *	written with @domains_rwsem held too
+ */
+struct iommufd_ioas {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ctx;
+	struct mutex attach_lock;
+
+	struct rw_semaphore domains_rwsem;
+	struct list_head domains;
+	u64 next_domain_seq;
+
+	struct rw_semaphore areas_rwsem;
+	struct rb_root areas;
+	struct rb_root_cached reserved;
+	struct rb_root_cached allowed;
+	unsigned long alignment;
+	bool huge_pages;
+	unsigned int want_claims;
+	unsigned long nr_unclaimed;
+	atomic_t changes;
+	wait_queue_head_t wait;
+	struct list_head accesses;
+	unsigned int nr_pinning;
+};
+
+struct iommufd_ioas *iommufd_ioas_new(struct iommufd_ctx *ctx);
+static inline struct iommufd_ioas *iommufd_ioas_get(struct iommufd_ctx *ctx,
+						    u32 id)
+{
+	struct iommufd_object *object =
+		iommufd_object_get(ctx, id, IOMMUFD_OBJ_IOAS);
+
+	if (IS_ERR(object))
+		return ERR_CAST(object);
+	return container_of(object, struct iommufd_ioas, obj);
+}
+
+int ioas_map(struct iommufd_ioas *ioas, struct list_head *areas,
+	     unsigned long length_bytes, unsigned long *iova, bool fixed,
+	     int prot);
+struct iommufd_area *iommufd_area_alloc(struct pin_source *source,
+					unsigned long first_index,
+					unsigned int page_offset,
+					unsigned long length_bytes);
+void iommufd_areas_free(struct list_head *areas);
+int ioas_copy_areas(struct iommufd_ioas *source, struct iova_range range,
+		    struct list_head *areas);
+int ioas_unmap(struct iommufd_ioas *ioas, struct iova_range range,
+	       unsigned long *unmapped_bytes);
+int ioas_reserve(struct iommufd_ioas *ioas, struct iova_range range,
+		 void *owner);
+void ioas_unreserve(struct iommufd_ioas *ioas, void *owner);
+int ioas_set_allowed(struct iommufd_ioas *ioas, struct rb_root_cached *allowed);
+void ioas_allowed_free(struct rb_root_cached *allowed);
+int ioas_allowed_add(struct rb_root_cached *allowed, struct iova_range range);
+int ioas_set_huge_pages(struct iommufd_ioas *ioas, bool enable);
+struct iommufd_area *ioas_first_area(struct iommufd_ioas *ioas,
+				     struct iova_range range);
+struct iommufd_area *ioas_next_area(struct iommufd_area *area,
+				    struct iova_range range);
+void ioas_changed(struct iommufd_ioas *ioas);
+int ioas_wait_change(struct iommufd_ioas *ioas, int seen);
+int ioas_find_gap(struct iommufd_ioas *ioas, unsigned long length_bytes,
+		  unsigned long alignment, unsigned long phase,
+		  unsigned long *iova);
+void ioas_verify(struct iommufd_ioas *ioas);
+
+/* Something that no area may touch, and whose rule that is. */
+struct reserved_range {
+	struct interval_tree_node node;
+	void *owner;
+};
+
+struct allowed_range {
+	struct interval_tree_node node;
+};
+
+/* Page tables ------------------------------------------------------------- */
+
+/**
+ * struct iommufd_hw_pagetable - what a device can be attached to
+ * @obj: the object
+ * @domain: the IOMMU core's page table, constant once built
+ */
+struct iommufd_hw_pagetable {
+	struct iommufd_object obj;
+	struct iommu_domain *domain;
+};
+
+/**
+ * struct iommufd_hwpt_paging - a page table that follows an IOAS
+ * @common: the object and the domain
+ * @ioas: the address space it follows; holds a use on it
+ * @ioas_node: in iommufd_ioas::domains
+ * @seq: position in that list, ever growing
+ * @automatic: made by an attach; ends with its last device
+ * @in_ioas: it is in the list
+ * @enforce_cache_coherency: DMA cannot bypass the CPU's caches; set before
+ *	the first mapping or under the group lock of an attach
+ * @nest_parent: may be the parent of a nested page table
+ */
+struct iommufd_hwpt_paging {
+	struct iommufd_hw_pagetable common;
+	struct iommufd_ioas *ioas;
+	struct list_head ioas_node;
+	u64 seq;
+	bool automatic;
+	bool in_ioas;
+	bool enforce_cache_coherency;
+	bool nest_parent;
+};
+
+static inline struct iommufd_hwpt_paging *
+to_hwpt_paging(struct iommufd_hw_pagetable *hwpt)
+{
+	return container_of(hwpt, struct iommufd_hwpt_paging, common);
+}
+
+int ioas_add_domain(struct iommufd_ioas *ioas,
+		    struct iommufd_hwpt_paging *hwpt);
+void ioas_remove_domain(struct iommufd_ioas *ioas,
+			struct iommufd_hwpt_paging *hwpt);
+int domain_map_area(struct iommu_domain *domain, struct iommufd_area *area,
+		    bool huge_pages);
+void domain_unmap_area(struct iommu_domain *domain, struct iommufd_area *area,
+		       struct iommu_iotlb_gather *gather);
+int domains_map_area(struct iommufd_ioas *ioas, struct iommufd_area *area);
+void domains_unmap_areas(struct iommufd_ioas *ioas, struct list_head *areas);
+
+/* Devices and groups ------------------------------------------------------ */
+
+/**
+ * struct iommufd_group - an IOMMU group in one context
+ * @kref: one for each bound device
+ * @ctx: the context
+ * @group: the IOMMU core's group
+ * @lock: guards @attachment, @attached and what they lead to
+ * @attachment: what the group is attached to, or NULL
+ * @attached: iommufd_device::attached_node, the devices that asked for it
+ */
+struct iommufd_group {
+	struct kref kref;
+	struct iommufd_ctx *ctx;
+	struct iommu_group *group;
+	struct mutex lock;
+	struct iommufd_attachment *attachment;
+	struct list_head attached;
+};
+
+/**
+ * struct iommufd_attachment - a group on a page table
+ * @handle: what the IOMMU core gives back when the hardware reports an event
+ * @hwpt: the page table; holds a use on it
+ *
+ * It stands for the group, not for one of its devices, so that any of them
+ * may leave first.
+ */
+struct iommufd_attachment {
+	struct iommu_attach_handle handle;
+	struct iommufd_hw_pagetable *hwpt;
+};
+
+/**
+ * struct iommufd_device - a physical device that a driver bound
+ * @obj: the object; nobody may hold a use on it
+ * @ctx: the context; holds its file
+ * @dev: the device
+ * @group: its group
+ * @attached_node: in iommufd_group::attached while attached
+ * @enforce_cache_coherency: the IOMMU can enforce it for this device
+ */
+struct iommufd_device {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ctx;
+	struct device *dev;
+	struct iommufd_group *group;
+	struct list_head attached_node;
+	bool enforce_cache_coherency;
+};
+
+static inline struct iommufd_device *iommufd_device_get(struct iommufd_ctx *ctx,
+							u32 id)
+{
+	struct iommufd_object *object =
+		iommufd_object_get(ctx, id, IOMMUFD_OBJ_DEVICE);
+
+	if (IS_ERR(object))
+		return ERR_CAST(object);
+	return container_of(object, struct iommufd_device, obj);
+}
+
+struct iommufd_hwpt_paging *
+iommufd_hwpt_paging_alloc(struct iommufd_device *device,
+			  struct iommufd_ioas *ioas);
+int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt);
+void iommufd_hwpt_paging_abort(struct iommufd_ctx *ctx,
+			       struct iommufd_hwpt_paging *hwpt);
+int iommufd_device_enforce_coherency(struct iommufd_device *device,
+				     struct iommufd_hwpt_paging *hwpt);
+void iommufd_group_verify(struct iommufd_group *group);
+
+/* In-kernel access -------------------------------------------------------- */
+
+/**
+ * struct iommufd_access - kernel software that uses an IOAS
+ * @obj: the object; nobody may hold a use on it
+ * @ctx: the context; holds its file
+ * @ops: the driver's operations
+ * @data: the driver's cookie
+ * @change_lock: one attach, replace or detach at a time; the driver is called
+ *	back under it
+ * @lock: guards @ioas
+ * @ioas: the address space for new pins and copies, or NULL
+ * @entered: the address space that it holds a use on, until its pins in it
+ *	are gone; written under @change_lock
+ * @ioas_node: in iommufd_ioas::accesses; guarded by areas_rwsem of @entered
+ * @nr_pins: pins that it has in @entered; guarded by areas_rwsem
+ */
+struct iommufd_access {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ctx;
+	const struct iommufd_access_ops *ops;
+	void *data;
+	struct mutex change_lock;
+	spinlock_t lock;
+	struct iommufd_ioas *ioas;
+	struct iommufd_ioas *entered;
+	struct list_head ioas_node;
+	unsigned long nr_pins;
+};
+
+void iommufd_access_notify_unmap(struct iommufd_ioas *ioas,
+				 struct iova_range range);
+int ioas_add_access(struct iommufd_ioas *ioas, bool pins);
+void ioas_remove_access(struct iommufd_ioas *ioas, bool pins);
+
+/* Commands ---------------------------------------------------------------- */
+
+int iommufd_destroy(struct iommufd_command *command);
+int iommufd_ioas_alloc(struct iommufd_command *command);
+int iommufd_ioas_allow_iovas(struct iommufd_command *command);
+int iommufd_ioas_copy(struct iommufd_command *command);
+int iommufd_ioas_iova_ranges(struct iommufd_command *command);
+int iommufd_ioas_map(struct iommufd_command *command);
+int iommufd_ioas_unmap(struct iommufd_command *command);
+int iommufd_option(struct iommufd_command *command);
+int iommufd_hwpt_alloc(struct iommufd_command *command);
+int iommufd_get_hw_info(struct iommufd_command *command);
+
+#endif

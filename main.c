@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/iommu: open, close and the table of commands.
+ *
+ * DOC: commands
+ *
+ * Every command is one struct that begins with its own size, as user space
+ * knows it. Shorter than the first version: EINVAL. Longer than ours: the rest
+ * must be zero, or user space asks for what we do not understand: E2BIG. What
+ * user space does not give reads as zero. A command then decodes and checks
+ * (may refuse), prepares (may fail), and commits (cannot fail).
+ *
+ * A context lives as long as its file. A driver that bound a device or made
+ * an access holds the file, so that when it is released nothing of the kernel
+ * is left in the context.
+ */
+#define pr_fmt(fmt) "iommufd: " fmt
+
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "iommufd_private.h"
+
+/* More than any struct will ever have; bounds the search for zeroes. */
+#define COMMAND_BYTES_MAX PAGE_SIZE
+
+union command_args {
+	struct iommu_destroy destroy;
+	struct iommu_hw_info hw_info;
+	struct iommu_hwpt_alloc hwpt_alloc;
+	struct iommu_ioas_alloc ioas_alloc;
+	struct iommu_ioas_allow_iovas ioas_allow_iovas;
+	struct iommu_ioas_copy ioas_copy;
+	struct iommu_ioas_iova_ranges ioas_iova_ranges;
+	struct iommu_ioas_map ioas_map;
+	struct iommu_ioas_unmap ioas_unmap;
+	struct iommu_option option;
+};
+
+/**
+ * struct command_row - what there is to know of a command
+ * @name: for people
+ * @number: the whole ioctl number
+ * @bytes: our size of its struct
+ * @min_bytes: that of its first version
+ * @execute: does it; the return value is the ioctl's
+ */
+struct command_row {
+	const char *name;
+	unsigned int number;
+	u32 bytes;
+	u32 min_bytes;
+	int (*execute)(struct iommufd_command *command);
+};
+
+#define ROW(ioctl, function, type, last_of_first_version)                      \
+	[_IOC_NR(ioctl) - IOMMUFD_CMD_BASE] = {                                \
+		.name = #ioctl,                                                \
+		.number = ioctl,                                               \
+		.bytes = sizeof(struct type) +                                 \
+			 BUILD_BUG_ON_ZERO(sizeof(struct type) >               \
+					   sizeof(union command_args)),        \
+		.min_bytes = offsetofend(struct type, last_of_first_version),  \
+		.execute = function,                                           \
+	}
+
+static const struct command_row commands[] = {
+	ROW(IOMMU_DESTROY,		iommufd_destroy,		iommu_destroy,		id),
+	ROW(IOMMU_IOAS_ALLOC,		iommufd_ioas_alloc,		iommu_ioas_alloc,	out_ioas_id),
+	ROW(IOMMU_IOAS_ALLOW_IOVAS,	iommufd_ioas_allow_iovas,	iommu_ioas_allow_iovas,	allowed_iovas),
+	ROW(IOMMU_IOAS_COPY,		iommufd_ioas_copy,		iommu_ioas_copy,	src_iova),
+	ROW(IOMMU_IOAS_IOVA_RANGES,	iommufd_ioas_iova_ranges,	iommu_ioas_iova_ranges,	out_iova_alignment),
+	ROW(IOMMU_IOAS_MAP,		iommufd_ioas_map,		iommu_ioas_map,		iova),
+	ROW(IOMMU_IOAS_UNMAP,		iommufd_ioas_unmap,		iommu_ioas_unmap,	length),
+	ROW(IOMMU_OPTION,		iommufd_option,			iommu_option,		val64),
+	ROW(IOMMU_HWPT_ALLOC,		iommufd_hwpt_alloc,		iommu_hwpt_alloc,	__reserved),
+	ROW(IOMMU_GET_HW_INFO,		iommufd_get_hw_info,		iommu_hw_info,		__reserved),
+};
+
+/**
+ * iommufd_respond() - write a command's struct back to user space
+ * @command: the command
+ * @bytes: our size of the struct
+ *
+ * What user space knows of the struct is written, and no more.
+ *
+ * Return: 0 or -EFAULT.
+ * Context: Sleeps for user memory; no lock is held.
+ */
+int iommufd_respond(struct iommufd_command *command, size_t bytes)
+{
+	if (copy_to_user(command->user_buffer, command->args,
+			 min_t(size_t, command->user_bytes, bytes)))
+		return -EFAULT;
+	return 0;
+}
+
+/**
+ * iommufd_destroy() - IOMMU_DESTROY
+ * @command: the command
+ *
+ * Return: what iommufd_object_destroy() answers.
+ * Context: May sleep.
+ */
+int iommufd_destroy(struct iommufd_command *command)
+{
+	struct iommu_destroy *args = command->args;
+
+	return iommufd_object_destroy(command->ctx, args->id);
+}
+
+static const struct command_row *find_command(unsigned int number)
+{
+	unsigned int index = _IOC_NR(number) - IOMMUFD_CMD_BASE;
+
+	if (_IOC_NR(number) < IOMMUFD_CMD_BASE || index >= ARRAY_SIZE(commands))
+		return NULL;
+	index = array_index_nospec(index, ARRAY_SIZE(commands));
+	/* An empty row has number 0, which is no ioctl of ours. */
+	return commands[index].number == number ? &commands[index] : NULL;
+}
+
+static long iommufd_ioctl(struct file *file, unsigned int number,
+			  unsigned long argument)
+{
+	struct iommufd_command command = { .ctx = file->private_data };
+	const struct command_row *row;
+	union command_args args;
+	int error;
+
+	command.user_buffer = (void __user *)argument;
+	if (get_user(command.user_bytes, (u32 __user *)command.user_buffer))
+		return -EFAULT;
+	row = find_command(number);
+	if (!row)
+		return -ENOTTY;
+	if (command.user_bytes < row->min_bytes)
+		return -EINVAL;
+	if (command.user_bytes > COMMAND_BYTES_MAX)
+		return -E2BIG;
+	error = copy_struct_from_user(&args, row->bytes, command.user_buffer,
+				      command.user_bytes);
+	if (error)
+		return error;
+	command.args = &args;
+	command.name = row->name;
+	error = row->execute(&command);
+	if (error)
+		iommufd_refused(command.ctx, row->name, error);
+	return error;
+}
+
+static int iommufd_open(struct inode *inode, struct file *file)
+{
+	struct iommufd_ctx *ctx;
+
+	ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
+	if (!ctx)
+		return -ENOMEM;
+	/* Id 0 is nobody's: user space may use it for "none". */
+	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	mutex_init(&ctx->groups_lock);
+	xa_init(&ctx->groups);
+	mutex_init(&ctx->option_lock);
+	spin_lock_init(&ctx->refusal_lock);
+	ctx->file = file;
+	file->private_data = ctx;
+	return 0;
+}
+
+static int iommufd_release(struct inode *inode, struct file *file)
+{
+	struct iommufd_ctx *ctx = file->private_data;
+
+	iommufd_objects_close(ctx);
+	WARN_ON_ONCE(!xa_empty(&ctx->groups));
+	WARN_ON_ONCE(atomic_long_read(&ctx->nr_pinned) ||
+		     atomic_long_read(&ctx->nr_charged));
+	mutex_destroy(&ctx->option_lock);
+	mutex_destroy(&ctx->groups_lock);
+	kfree(ctx);
+	return 0;
+}
+
+static const struct file_operations iommufd_fops = {
+	.owner = THIS_MODULE,
+	.open = iommufd_open,
+	.release = iommufd_release,
+	.unlocked_ioctl = iommufd_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = iommufd_show_fdinfo,
+};
+
+/**
+ * iommufd_ctx_get() - keep a context open
+ * @ictx: the context, which is open
+ *
+ * Context: Any context.
+ */
+void iommufd_ctx_get(struct iommufd_ctx *ictx)
+{
+	get_file(ictx->file);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_ctx_get, "IOMMUFD");
+
+/**
+ * iommufd_ctx_from_file() - the context of an open file
+ * @file: any file
+ *
+ * Return: the context, to be given back with iommufd_ctx_put(); -EBADFD if the
+ * file is no iommufd.
+ * Context: Any context.
+ */
+struct iommufd_ctx *iommufd_ctx_from_file(struct file *file)
+{
+	struct iommufd_ctx *ctx;
+
+	if (file->f_op != &iommufd_fops)
+		return ERR_PTR(-EBADFD);
+	ctx = file->private_data;
+	iommufd_ctx_get(ctx);
+	return ctx;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_ctx_from_file, "IOMMUFD");
+
+/**
+ * iommufd_ctx_from_fd() - the context of a file descriptor
+ * @fd: a file descriptor of the current process
+ *
+ * Return: the context, to be given back with iommufd_ctx_put(); -EBADF if the
+ * descriptor is not open; -EBADFD if it is no iommufd.
+ * Context: Process context.
+ */
+struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
+{
+	struct file *file = fget(fd);
+	struct iommufd_ctx *ctx;
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	ctx = iommufd_ctx_from_file(file);
+	fput(file);
+	return ctx;
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_ctx_from_fd, "IOMMUFD");
+
+/**
+ * iommufd_ctx_put() - stop keeping a context open
+ * @ictx: the context, not to be touched any more
+ *
+ * Context: Any context.
+ */
+void iommufd_ctx_put(struct iommufd_ctx *ictx)
+{
+	fput(ictx->file);
+}
+EXPORT_SYMBOL_NS_GPL(iommufd_ctx_put, "IOMMUFD");
+
+static struct miscdevice iommufd_misc = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "iommu",
+	.nodename = "iommu",
+	.mode = 0660,
+	.fops = &iommufd_fops,
+};
+
+static int __init iommufd_init(void)
+{
+	return misc_register(&iommufd_misc);
+}
+module_init(iommufd_init);
+
+static void __exit iommufd_exit(void)
+{
+	misc_deregister(&iommufd_misc);
+}
+module_exit(iommufd_exit);
+
+MODULE_ALIAS("devname:iommu");
+MODULE_IMPORT_NS("IOMMUFD");
+MODULE_IMPORT_NS("IOMMUFD_INTERNAL");
+MODULE_DESCRIPTION("I/O address spaces for user space");
+MODULE_LICENSE("GPL");

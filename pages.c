@@ -1,0 +1,937 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a source of memory has pinned, who claims it, and who is charged.
+ *
+ * DOC: claims and runs
+ *
+ * A claim is an interval of page indexes that somebody needs pinned: an area
+ * that a domain maps, or an access. A page is pinned exactly once while one
+ * claim or more covers it. Claiming pins the gaps; releasing unpins what no
+ * claim covers any more. The claims alone say what is pinned.
+ *
+ * Where the pages are is recorded once, as runs. An xarray holds one entry a
+ * window of 512 indexes, in one of three shapes:
+ *
+ *	value		one run over the whole window; the value is its pfn
+ *	struct run_list	sorted runs
+ *	u64[512]	tagged pointer; 512 runs of one page each
+ *
+ * so that a contiguous 2 MiB costs a slot of the xarray and a page that has
+ * no neighbour costs eight bytes. Releasing never allocates: a run is not
+ * split when a part of it is unpinned but goes on saying where its indexes
+ * were, until a claim overwrites it or no claim touches its window.
+ *
+ * A claim grows window by window, from the bottom to the top, under pin_lock.
+ * For each window it first takes the indexes under @lock, remembering which
+ * of them nobody else had, and then pins those without @lock: user memory may
+ * take for ever, and a release must not wait for that. A release that comes
+ * in between leaves pinned what the growing claim took over.
+ */
+#include <linux/bitmap.h>
+#include <linux/highmem.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/user.h>
+#include <linux/slab.h>
+
+#include "iommufd_private.h"
+
+/* Runs -------------------------------------------------------------------- */
+
+/* An encoded run: pfn, offset of its first index in the window, count - 1. */
+#define RUN_NR_BITS WINDOW_SHIFT
+#define RUN_OFFSET_BITS WINDOW_SHIFT
+#define RUN_PFN_SHIFT (RUN_NR_BITS + RUN_OFFSET_BITS)
+
+/* The tag of a pointer to 512 runs without a header. */
+#define TAG_SINGLES 1
+
+struct run_list {
+	u64 nr;
+	u64 runs[] __counted_by(nr);
+};
+
+static u64 run_encode(unsigned int offset, unsigned long pfn, unsigned int nr)
+{
+	return (u64)pfn << RUN_PFN_SHIFT | offset << RUN_NR_BITS | (nr - 1);
+}
+
+static unsigned int run_offset(u64 run)
+{
+	return (run >> RUN_NR_BITS) & WINDOW_MASK;
+}
+
+static unsigned int run_nr(u64 run)
+{
+	return (run & WINDOW_MASK) + 1;
+}
+
+static unsigned long run_pfn(u64 run)
+{
+	return run >> RUN_PFN_SHIFT;
+}
+
+/* Append pages to sorted runs, as a part of the last run where they are. */
+static void runs_append(u64 *runs, unsigned int *nr_runs, unsigned int offset,
+			unsigned long pfn, unsigned int nr)
+{
+	if (*nr_runs) {
+		u64 *before = &runs[*nr_runs - 1];
+
+		if (run_offset(*before) + run_nr(*before) == offset &&
+		    run_pfn(*before) + run_nr(*before) == pfn) {
+			*before += nr;
+			return;
+		}
+	}
+	runs[(*nr_runs)++] = run_encode(offset, pfn, nr);
+}
+
+/**
+ * pin_batch_add() - record pages that were pinned
+ * @batch: the batch
+ * @index: page index of the first one, above what is in @batch
+ * @pfn: page frame number of the first one
+ * @nr: number of physically contiguous pages, within one window
+ *
+ * Context: Any context.
+ */
+void pin_batch_add(struct pin_batch *batch, unsigned long index,
+		   unsigned long pfn, unsigned int nr)
+{
+	runs_append(batch->runs, &batch->nr_runs, index & WINDOW_MASK, pfn, nr);
+}
+
+/* An entry of the xarray, decoded. @whole is where a value entry unfolds. */
+struct window_view {
+	const u64 *runs;
+	unsigned int nr;
+	u64 whole;
+};
+
+static void window_view(struct window_view *view, void *entry)
+{
+	if (!entry) {
+		view->runs = NULL;
+		view->nr = 0;
+	} else if (xa_is_value(entry)) {
+		view->whole = run_encode(0, xa_to_value(entry), WINDOW_PAGES);
+		view->runs = &view->whole;
+		view->nr = 1;
+	} else if (xa_pointer_tag(entry) == TAG_SINGLES) {
+		view->runs = xa_untag_pointer(entry);
+		view->nr = WINDOW_PAGES;
+	} else {
+		struct run_list *list = entry;
+
+		view->runs = list->runs;
+		view->nr = list->nr;
+	}
+}
+
+/* The first run that ends above @offset; view->nr if there is none. */
+static unsigned int window_seek(const struct window_view *view,
+				unsigned int offset)
+{
+	unsigned int low = 0, high = view->nr;
+
+	while (low < high) {
+		unsigned int middle = (low + high) / 2;
+		u64 run = view->runs[middle];
+
+		if (run_offset(run) + run_nr(run) > offset)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+static void window_free(void *entry)
+{
+	if (!entry || xa_is_value(entry))
+		return;
+	kfree(xa_untag_pointer(entry));
+}
+
+static void *window_encode(const u64 *runs, unsigned int nr)
+{
+	struct run_list *list;
+	u64 *singles;
+
+	if (nr == 1 && run_nr(runs[0]) == WINDOW_PAGES)
+		return xa_mk_value(run_pfn(runs[0]));
+	if (nr == WINDOW_PAGES) {
+		singles = kmemdup(runs, nr * sizeof(*runs), GFP_KERNEL_ACCOUNT);
+		return singles ? xa_tag_pointer(singles, TAG_SINGLES) : NULL;
+	}
+	list = kmalloc_flex(*list, runs, nr, GFP_KERNEL_ACCOUNT);
+	if (!list)
+		return NULL;
+	list->nr = nr;
+	memcpy(list->runs, runs, nr * sizeof(*runs));
+	return list;
+}
+
+/* One page of sorted runs; @at only ever moves on. False if it is in none. */
+static bool runs_find(const u64 *runs, unsigned int nr_runs, unsigned int *at,
+		      unsigned int offset, unsigned long *pfn)
+{
+	while (*at < nr_runs && run_offset(runs[*at]) + run_nr(runs[*at]) <= offset)
+		(*at)++;
+	if (*at == nr_runs || run_offset(runs[*at]) > offset)
+		return false;
+	*pfn = run_pfn(runs[*at]) + offset - run_offset(runs[*at]);
+	return true;
+}
+
+/*
+ * Write the runs of a batch over whatever a window says of the same indexes;
+ * what it says of others stays. Returns the number of merged runs.
+ */
+static unsigned int window_merge(struct pin_batch *batch, void *entry)
+{
+	unsigned int nr_merged = 0, new_at = 0, old_at = 0;
+	struct window_view view;
+	unsigned int offset;
+	unsigned long pfn;
+
+	window_view(&view, entry);
+	for (offset = 0; offset < WINDOW_PAGES; offset++)
+		if (runs_find(batch->runs, batch->nr_runs, &new_at, offset,
+			      &pfn) ||
+		    runs_find(view.runs, view.nr, &old_at, offset, &pfn))
+			runs_append(batch->merged, &nr_merged, offset, pfn, 1);
+	return nr_merged;
+}
+
+/**
+ * run_cursor_init() - begin to walk the runs of a range
+ * @cursor: the cursor
+ * @source: the source
+ * @range: page indexes that claims cover
+ *
+ * Context: source->lock is held until the cursor is no longer used.
+ */
+void run_cursor_init(struct run_cursor *cursor, struct pin_source *source,
+		     struct page_range range)
+{
+	lockdep_assert_held(&source->lock);
+	cursor->source = source;
+	cursor->range = range;
+	cursor->done = false;
+	cursor->window = ULONG_MAX;
+}
+
+static void cursor_enter(struct run_cursor *cursor, unsigned long window)
+{
+	struct window_view view;
+
+	window_view(&view, xa_load(&cursor->source->windows, window));
+	cursor->window = window;
+	cursor->whole = view.whole;
+	cursor->runs = view.runs == &view.whole ? &cursor->whole : view.runs;
+	cursor->nr_runs = view.nr;
+	cursor->next_run = window_seek(&view, cursor->range.first & WINDOW_MASK);
+}
+
+/* The next piece, not longer than a window. */
+static bool cursor_piece(struct run_cursor *cursor, struct run *run)
+{
+	unsigned int offset = cursor->range.first & WINDOW_MASK;
+	unsigned long window = cursor->range.first >> WINDOW_SHIFT;
+	unsigned int skip;
+	u64 encoded;
+
+	if (cursor->window != window)
+		cursor_enter(cursor, window);
+	if (WARN_ON_ONCE(cursor->next_run >= cursor->nr_runs))
+		return false;
+	encoded = cursor->runs[cursor->next_run];
+	if (WARN_ON_ONCE(run_offset(encoded) > offset))
+		return false;
+	skip = offset - run_offset(encoded);
+	run->index = cursor->range.first;
+	run->pfn = run_pfn(encoded) + skip;
+	run->nr = min(run_nr(encoded) - skip, page_range_nr(cursor->range));
+	return true;
+}
+
+static void cursor_advance(struct run_cursor *cursor, const struct run *run)
+{
+	unsigned long last = run->index + run->nr - 1;
+
+	cursor->next_run++;
+	if (last == cursor->range.last)
+		cursor->done = true;
+	else
+		cursor->range.first = last + 1;
+}
+
+/**
+ * run_cursor_next() - the next run
+ * @cursor: the cursor
+ * @run: the result: as long as the pages are contiguous, over any number of
+ *	windows
+ *
+ * Return: true, or false at the end of the range.
+ * Context: source->lock is held.
+ */
+bool run_cursor_next(struct run_cursor *cursor, struct run *run)
+{
+	struct run piece;
+
+	if (cursor->done || !cursor_piece(cursor, run))
+		return false;
+	cursor_advance(cursor, run);
+	/* Only a piece that reaches the end of a window can go on. */
+	while (!cursor->done && !(cursor->range.first & WINDOW_MASK)) {
+		if (!cursor_piece(cursor, &piece))
+			break;
+		if (piece.pfn != run->pfn + run->nr)
+			break;
+		run->nr += piece.nr;
+		cursor_advance(cursor, &piece);
+	}
+	return true;
+}
+
+/* Accounting -------------------------------------------------------------- */
+
+static int charge_user(struct pin_source *source, unsigned long nr)
+{
+	unsigned long limit =
+		task_rlimit(source->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	long locked = atomic_long_read(&source->user->locked_vm);
+
+	do {
+		if (nr > limit || locked > limit - nr)
+			return -ENOMEM;
+	} while (!atomic_long_try_cmpxchg(&source->user->locked_vm, &locked,
+					  locked + nr));
+	return 0;
+}
+
+/*
+ * The rule of RLIMIT_MEMLOCK is applied to the task that mapped the memory,
+ * which need not be the one that makes it be pinned.
+ */
+static int charge_mm(struct pin_source *source, unsigned long nr)
+{
+	unsigned long limit =
+		task_rlimit(source->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	struct mm_struct *mm = source->mm;
+	int error = 0;
+
+	mmap_write_lock(mm);
+	if (nr > limit || mm->locked_vm > limit - nr)
+		error = -ENOMEM;
+	else
+		mm->locked_vm += nr;
+	mmap_write_unlock(mm);
+	return error;
+}
+
+static int charge(struct pin_source *source, unsigned long nr)
+{
+	int error = 0;
+
+	if (!nr || source->account_mode == ACCOUNT_NONE)
+		return 0;
+	if (source->account_mode == ACCOUNT_USER)
+		error = charge_user(source, nr);
+	else
+		error = charge_mm(source, nr);
+	if (error)
+		return error;
+	atomic64_add(nr, &source->mm->pinned_vm);
+	atomic_long_add(nr, &source->ctx->nr_charged);
+	return 0;
+}
+
+/* To whom it was charged: neither fork nor exec nor exit change these. */
+static void uncharge(struct pin_source *source, unsigned long nr)
+{
+	if (!nr || source->account_mode == ACCOUNT_NONE)
+		return;
+	if (source->account_mode == ACCOUNT_USER) {
+		atomic_long_sub(nr, &source->user->locked_vm);
+	} else {
+		mmap_write_lock(source->mm);
+		source->mm->locked_vm -= nr;
+		mmap_write_unlock(source->mm);
+	}
+	atomic64_sub(nr, &source->mm->pinned_vm);
+	atomic_long_sub(nr, &source->ctx->nr_charged);
+}
+
+/* Pinning ----------------------------------------------------------------- */
+
+/* One claim that grows. */
+struct claimer {
+	struct pin_source *source;
+	struct interval_tree_node *claim;
+	struct pin_batch batch;
+	/* Pages that are charged and not pinned yet. */
+	unsigned long charged;
+};
+
+static unsigned long count_gaps(struct pin_source *source,
+				struct page_range range)
+{
+	struct interval_tree_span_iter span;
+	unsigned long nr = 0;
+
+	interval_tree_for_each_span(&span, &source->claims, range.first,
+				    range.last)
+		if (span.is_hole == 1)
+			nr += span.last_hole - span.start_hole + 1;
+	return nr;
+}
+
+/* Cover @range too, and say which of its pages nobody has pinned. */
+static unsigned int claim_extend(struct claimer *claimer,
+				 struct page_range range, unsigned long *gaps)
+{
+	struct pin_source *source = claimer->source;
+	struct interval_tree_span_iter span;
+	unsigned int nr = 0;
+
+	bitmap_zero(gaps, WINDOW_PAGES);
+	guard(mutex)(&source->lock);
+	interval_tree_for_each_span(&span, &source->claims, range.first,
+				    range.last) {
+		unsigned long count = span.last_hole - span.start_hole + 1;
+
+		if (span.is_hole != 1)
+			continue;
+		bitmap_set(gaps, span.start_hole & WINDOW_MASK, count);
+		nr += count;
+	}
+	if (claimer->claim->start != range.first)
+		interval_tree_remove(claimer->claim, &source->claims);
+	claimer->claim->last = range.last;
+	interval_tree_insert(claimer->claim, &source->claims);
+	return nr;
+}
+
+/* Unpin @range, which no claim covers, as the record says. */
+static void unpin_range(struct pin_source *source, struct page_range range)
+{
+	struct run_cursor cursor;
+	struct run run;
+
+	run_cursor_init(&cursor, source, range);
+	while (!cursor.done && cursor_piece(&cursor, &run)) {
+		cursor_advance(&cursor, &run);
+		source->ops->unpin(source, run.pfn, run.nr);
+		if (!(cursor.range.first & WINDOW_MASK))
+			cond_resched();
+	}
+	atomic_long_sub(page_range_nr(range), &source->ctx->nr_pinned);
+}
+
+static void unpin_batch(struct pin_source *source, struct pin_batch *batch)
+{
+	unsigned int i;
+
+	for (i = 0; i < batch->nr_runs; i++)
+		source->ops->unpin(source, run_pfn(batch->runs[i]),
+				   run_nr(batch->runs[i]));
+	batch->nr_runs = 0;
+}
+
+/* Free the record of each window that no claim touches. */
+static void forget_range(struct pin_source *source, struct page_range range)
+{
+	XA_STATE(xas, &source->windows, range.first >> WINDOW_SHIFT);
+	unsigned long last = range.last >> WINDOW_SHIFT;
+	void *entry;
+
+	lockdep_assert_held(&source->lock);
+	if (interval_tree_iter_first(&source->claims,
+				     xas.xa_index << WINDOW_SHIFT,
+				     range.first | WINDOW_MASK))
+		xas_set(&xas, xas.xa_index + 1);
+	if (interval_tree_iter_first(&source->claims, range.last & ~WINDOW_MASK,
+				     range.last | WINDOW_MASK)) {
+		if (!last)
+			return;
+		last--;
+	}
+	if (xas.xa_index > last)
+		return;
+	xas_lock(&xas);
+	xas_for_each(&xas, entry, last) {
+		xas_store(&xas, NULL);
+		window_free(entry);
+		if (need_resched()) {
+			xas_pause(&xas);
+			xas_unlock(&xas);
+			cond_resched();
+			xas_lock(&xas);
+		}
+	}
+	xas_unlock(&xas);
+}
+
+/* Unpin what no claim covers in @range. Returns the number of pages. */
+static unsigned long unpin_gaps(struct pin_source *source,
+				struct page_range range)
+{
+	struct interval_tree_span_iter span;
+	unsigned long nr = 0;
+
+	interval_tree_for_each_span(&span, &source->claims, range.first,
+				    range.last) {
+		struct page_range gap = { span.start_hole, span.last_hole };
+
+		if (span.is_hole != 1)
+			continue;
+		unpin_range(source, gap);
+		nr += page_range_nr(gap);
+	}
+	return nr;
+}
+
+static int pin_gaps(struct claimer *claimer, unsigned long base,
+		    const unsigned long *gaps)
+{
+	struct pin_source *source = claimer->source;
+	unsigned int first, end;
+	int error;
+
+	claimer->batch.nr_runs = 0;
+	for_each_set_bitrange(first, end, gaps, WINDOW_PAGES) {
+		struct page_range range = { base + first, base + end - 1 };
+
+		error = source->ops->pin(source, range, &claimer->batch);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* Write what was pinned of a window into the record. */
+static int record_batch(struct claimer *claimer, unsigned long window)
+{
+	struct pin_source *source = claimer->source;
+	struct pin_batch *batch = &claimer->batch;
+	unsigned int nr_runs = batch->nr_runs;
+	u64 *runs = batch->runs;
+	void *entry, *old;
+	int error;
+
+	guard(mutex)(&source->lock);
+	old = xa_load(&source->windows, window);
+	if (old) {
+		nr_runs = window_merge(batch, old);
+		runs = batch->merged;
+	}
+	entry = window_encode(runs, nr_runs);
+	if (!entry)
+		return -ENOMEM;
+	error = xa_err(xa_store(&source->windows, window, entry,
+				GFP_KERNEL_ACCOUNT));
+	window_free(error ? entry : old);
+	return error;
+}
+
+static int charge_ahead(struct claimer *claimer, unsigned long nr)
+{
+	int error = 0;
+
+	if (claimer->charged < nr) {
+		error = charge(claimer->source, nr - claimer->charged);
+		if (!error)
+			claimer->charged = nr;
+	}
+	return error;
+}
+
+/*
+ * Take back a claim that could not be extended to @range. Its pages that are
+ * in @gaps are not pinned; those that are not were pinned by others before,
+ * who may have left meanwhile.
+ */
+static void claim_undo(struct claimer *claimer, struct page_range range,
+		       const unsigned long *gaps)
+{
+	unsigned long base = range.first & ~WINDOW_MASK;
+	struct pin_source *source = claimer->source;
+	struct page_range all = { claimer->claim->start, range.last };
+	unsigned long nr = claimer->charged;
+	unsigned int first, end;
+
+	scoped_guard(mutex, &source->lock) {
+		interval_tree_remove(claimer->claim, &source->claims);
+		if (all.first < range.first)
+			nr += unpin_gaps(source,
+					 (struct page_range){ all.first,
+							      range.first - 1 });
+		for_each_clear_bitrange(first, end, gaps, WINDOW_PAGES) {
+			struct page_range kept = {
+				max(base + first, range.first),
+				min(base + end - 1, range.last),
+			};
+
+			if (kept.first <= kept.last)
+				nr += unpin_gaps(source, kept);
+		}
+		forget_range(source, all);
+	}
+	uncharge(source, nr);
+}
+
+/* Extend the claim to @range, which is in one window. */
+static int claim_window(struct claimer *claimer, struct page_range range)
+{
+	unsigned long base = range.first & ~WINDOW_MASK;
+	DECLARE_BITMAP(gaps, WINDOW_PAGES);
+	unsigned int nr;
+	int error = 0;
+
+	nr = claim_extend(claimer, range, gaps);
+	if (!nr)
+		return 0;
+	error = charge_ahead(claimer, nr);
+	if (!error) {
+		error = pin_gaps(claimer, base, gaps);
+		if (!error)
+			error = record_batch(claimer, base >> WINDOW_SHIFT);
+		if (error)
+			unpin_batch(claimer->source, &claimer->batch);
+	}
+	if (error) {
+		claim_undo(claimer, range, gaps);
+		return error;
+	}
+	claimer->charged -= nr;
+	atomic_long_add(nr, &claimer->source->ctx->nr_pinned);
+	return 0;
+}
+
+static int claim_windows(struct claimer *claimer, struct page_range range)
+{
+	struct page_range part = range;
+	int error;
+
+	for (;;) {
+		part.last = min(part.first | WINDOW_MASK, range.last);
+		error = claim_window(claimer, part);
+		if (error || part.last == range.last)
+			return error;
+		part.first = part.last + 1;
+		cond_resched();
+	}
+}
+
+/**
+ * pin_source_claim_pinned() - claim pages if all of them are pinned already
+ * @source: the source
+ * @claim: the claim, not in use
+ * @range: the page indexes
+ *
+ * Return: true if that was so and @claim now keeps them.
+ * Context: May sleep, but not for user memory.
+ */
+bool pin_source_claim_pinned(struct pin_source *source,
+			     struct interval_tree_node *claim,
+			     struct page_range range)
+{
+	guard(mutex)(&source->lock);
+	if (count_gaps(source, range))
+		return false;
+	claim->start = range.first;
+	claim->last = range.last;
+	interval_tree_insert(claim, &source->claims);
+	return true;
+}
+
+/**
+ * pin_source_claim() - pin pages
+ * @source: the source
+ * @claim: the claim, not in use
+ * @range: the page indexes
+ *
+ * Return: 0, and the pages are pinned and where they are until
+ * pin_source_release(); -ENOMEM if there is no memory or the limit on locked
+ * memory is reached; -EFAULT if there is no such memory or not with this
+ * access; -EINTR if the caller was killed. Nothing is pinned by it on error.
+ * Context: Sleeps for as long as user memory likes. No lock is held.
+ */
+int pin_source_claim(struct pin_source *source,
+		     struct interval_tree_node *claim, struct page_range range)
+{
+	struct claimer claimer = { .source = source, .claim = claim };
+	u64 *scratch;
+	int error;
+
+	if (pin_source_claim_pinned(source, claim, range))
+		return 0;
+	scratch = kmalloc_array(2 * WINDOW_PAGES, sizeof(*scratch), GFP_KERNEL);
+	if (!scratch)
+		return -ENOMEM;
+	claimer.batch.runs = scratch;
+	claimer.batch.merged = scratch + WINDOW_PAGES;
+
+	error = mutex_lock_killable(&source->pin_lock);
+	if (!error) {
+		claim->start = range.first;
+		scoped_guard(mutex, &source->lock)
+			claimer.charged = count_gaps(source, range);
+		error = charge(source, claimer.charged);
+		if (!error) {
+			error = claim_windows(&claimer, range);
+			if (!error)
+				uncharge(source, claimer.charged);
+		}
+		mutex_unlock(&source->pin_lock);
+	}
+	kfree(scratch);
+	return error;
+}
+
+/**
+ * pin_source_release() - give up a claim
+ * @source: the source
+ * @claim: the claim
+ *
+ * What no other claim covers is unpinned: no IOMMU may map it any more.
+ *
+ * Context: May sleep, but not for user memory. Allocates nothing, cannot fail.
+ */
+void pin_source_release(struct pin_source *source,
+			struct interval_tree_node *claim)
+{
+	struct page_range range = { claim->start, claim->last };
+	unsigned long nr;
+
+	scoped_guard(mutex, &source->lock) {
+		interval_tree_remove(claim, &source->claims);
+		nr = unpin_gaps(source, range);
+		forget_range(source, range);
+	}
+	uncharge(source, nr);
+}
+
+/**
+ * pin_source_pages() - say which pages are behind indexes
+ * @source: the source
+ * @range: the indexes, all claimed
+ * @pages: an entry for each
+ *
+ * Context: May sleep.
+ */
+void pin_source_pages(struct pin_source *source, struct page_range range,
+		      struct page **pages)
+{
+	struct run_cursor cursor;
+	struct run run;
+	unsigned long i;
+
+	guard(mutex)(&source->lock);
+	run_cursor_init(&cursor, source, range);
+	while (run_cursor_next(&cursor, &run))
+		for (i = 0; i < run.nr; i++)
+			*pages++ = pfn_to_page(run.pfn + i);
+}
+
+/* Copy within one page if it is pinned: no user mapping is needed for that. */
+static bool copy_pinned(struct pin_source *source, unsigned long index,
+			unsigned long offset_bytes, void *data, size_t bytes,
+			unsigned int flags)
+{
+	struct page_range range = { index, index };
+	struct run_cursor cursor;
+	struct page *page;
+	struct run run;
+
+	if (flags & __IOMMUFD_ACCESS_RW_SLOW_PATH)
+		return false;
+	guard(mutex)(&source->lock);
+	if (count_gaps(source, range))
+		return false;
+	run_cursor_init(&cursor, source, range);
+	if (!run_cursor_next(&cursor, &run) || !pfn_valid(run.pfn))
+		return false;
+	page = pfn_to_page(run.pfn);
+	if (flags & IOMMUFD_ACCESS_RW_WRITE)
+		memcpy_to_page(page, offset_bytes, data, bytes);
+	else
+		memcpy_from_page(data, page, offset_bytes, bytes);
+	return true;
+}
+
+/**
+ * pin_source_copy() - read or write memory, pinned or not
+ * @source: the source
+ * @index: page index of the first byte
+ * @offset_bytes: its offset in that page
+ * @data: kernel memory
+ * @bytes: how much
+ * @flags: IOMMUFD_ACCESS_RW_...
+ *
+ * Return: 0; -EFAULT if there is no such memory; what the source answers.
+ * Context: Sleeps for as long as user memory likes.
+ */
+int pin_source_copy(struct pin_source *source, unsigned long index,
+		    unsigned long offset_bytes, void *data, size_t bytes,
+		    unsigned int flags)
+{
+	while (bytes) {
+		size_t part = min(bytes, PAGE_SIZE - offset_bytes);
+		int error;
+
+		if (!copy_pinned(source, index, offset_bytes, data, part,
+				 flags)) {
+			error = source->ops->copy(source, index, offset_bytes,
+						  data, part, flags);
+			if (error)
+				return error;
+		}
+		index++;
+		offset_bytes = 0;
+		data += part;
+		bytes -= part;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Life -------------------------------------------------------------------- */
+
+/**
+ * pin_source_init() - set up what all sources have
+ * @source: zeroed memory
+ * @ctx: the context
+ * @ops: the kind of memory
+ * @writable: pin for writing
+ *
+ * Who maps is who is charged: the process and user that are current.
+ *
+ * Context: May sleep.
+ */
+void pin_source_init(struct pin_source *source, struct iommufd_ctx *ctx,
+		     const struct pin_source_ops *ops, bool writable)
+{
+	source->ops = ops;
+	source->ctx = ctx;
+	kref_init(&source->kref);
+	mutex_init(&source->pin_lock);
+	mutex_init(&source->lock);
+	source->claims = RB_ROOT_CACHED;
+	xa_init_flags(&source->windows, XA_FLAGS_ACCOUNT);
+	source->writable = writable;
+	source->account_mode = capable(CAP_IPC_LOCK) ?
+				       ACCOUNT_NONE :
+				       READ_ONCE(ctx->account_mode);
+	source->user = get_uid(current_user());
+	source->task = get_task_struct(current->group_leader);
+	source->mm = current->mm;
+	mmgrab(source->mm);
+}
+
+static void source_free(struct kref *kref)
+{
+	struct pin_source *source = container_of(kref, struct pin_source, kref);
+
+	IOMMUFD_ASSERT(RB_EMPTY_ROOT(&source->claims.rb_root));
+	IOMMUFD_ASSERT(xa_empty(&source->windows));
+	if (source->ops->release)
+		source->ops->release(source);
+	mmdrop(source->mm);
+	put_task_struct(source->task);
+	free_uid(source->user);
+	mutex_destroy(&source->lock);
+	mutex_destroy(&source->pin_lock);
+	kfree(source);
+}
+
+/**
+ * pin_source_put() - an area does not map the source any more
+ * @source: the source
+ *
+ * Context: May sleep.
+ */
+void pin_source_put(struct pin_source *source)
+{
+	kref_put(&source->kref, source_free);
+}
+
+/* Checking ---------------------------------------------------------------- */
+
+static unsigned long entry_bytes(void *entry)
+{
+	return !entry || xa_is_value(entry) ? 0 :
+					      ksize(xa_untag_pointer(entry));
+}
+
+/**
+ * pin_source_record_bytes() - the memory that the record of pins takes
+ * @source: the source
+ *
+ * Return: bytes, without the nodes of the xarray.
+ * Context: May sleep. Tests only.
+ */
+unsigned long pin_source_record_bytes(struct pin_source *source)
+{
+	unsigned long index, bytes = 0;
+	void *entry;
+
+	guard(mutex)(&source->lock);
+	xa_for_each(&source->windows, index, entry)
+		bytes += entry_bytes(entry);
+	return bytes;
+}
+
+static void verify_window(struct pin_source *source, unsigned long window,
+			  void *entry)
+{
+	unsigned long base = window << WINDOW_SHIFT;
+	struct window_view view;
+	unsigned int i, end = 0;
+
+	WARN_ON_ONCE(!interval_tree_iter_first(&source->claims, base,
+					       base | WINDOW_MASK));
+	window_view(&view, entry);
+	WARN_ON_ONCE(!view.nr);
+	for (i = 0; i < view.nr; i++) {
+		WARN_ON_ONCE(run_offset(view.runs[i]) < end);
+		end = run_offset(view.runs[i]) + run_nr(view.runs[i]);
+		WARN_ON_ONCE(end > WINDOW_PAGES);
+	}
+}
+
+/**
+ * pin_source_verify() - derive the invariants of the record anew and compare
+ * @source: a source of which no claim is growing
+ *
+ * Every claimed index is in the record, runs are sorted and do not overlap,
+ * and no window is kept that no claim touches.
+ *
+ * Context: May sleep. Debug builds and tests only.
+ */
+void pin_source_verify(struct pin_source *source)
+{
+	struct interval_tree_span_iter span;
+	unsigned long index;
+	void *entry;
+
+	guard(mutex)(&source->lock);
+	xa_for_each(&source->windows, index, entry)
+		verify_window(source, index, entry);
+	interval_tree_for_each_span(&span, &source->claims, 0, ULONG_MAX) {
+		struct page_range used = { span.start_used, span.last_used };
+		unsigned long nr = 0;
+		struct run_cursor cursor;
+		struct run run;
+
+		if (span.is_hole)
+			continue;
+		run_cursor_init(&cursor, source, used);
+		while (run_cursor_next(&cursor, &run))
+			nr += run.nr;
+		WARN_ON_ONCE(nr != page_range_nr(used));
+	}
+}

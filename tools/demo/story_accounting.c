@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What must be given back: pins and charges, by unmapping, by closing and by
+ * being killed.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/capability.h>
+
+#include "demo.h"
+#include "edu.h"
+#include "iommufd.h"
+
+bool story_release(struct demo *demo)
+{
+	long pinned;
+	int error;
+
+	/* The disk may still write to its completion queues until here. */
+	error = nvme_stop(&demo->nvme);
+	if (!error)
+		error = ioas_unmap_everything(demo->iommufd, demo->ioas_id);
+	if (error)
+		return failed("unmapping everything: %s", error_name(error));
+	pinned = machine_pinned_pages() - demo->pinned_pages_before;
+	if (pinned)
+		return failed("%ld pages are still pinned, with nothing mapped",
+			      pinned);
+
+	error = vfio_detach(&demo->nvme_device);
+	if (!error)
+		error = vfio_detach(&demo->edu_device);
+	if (error)
+		return failed("detaching: %s", error_name(error));
+	error = iommufd_destroy(demo->iommufd, demo->ioas_id);
+	if (error)
+		return failed("destroying address space %u: %s", demo->ioas_id,
+			      error_name(error));
+	return held("all unmapped under attached devices: 0 pinned; address space %u destroyed",
+		    demo->ioas_id);
+}
+
+bool story_fdinfo_zero(struct demo *demo)
+{
+	long pinned, charged;
+
+	if (!fdinfo_number(demo->iommufd, "pinned-pages", &pinned) ||
+	    !fdinfo_number(demo->iommufd, "charged-pages", &charged))
+		return skipped("this kernel shows no page counts in the fdinfo of /dev/iommu");
+	if (pinned || charged)
+		return failed("%ld pages pinned and %ld charged, with nothing mapped",
+			      pinned, charged);
+	return held("the context says it too: 0 pages pinned, 0 charged");
+}
+
+bool story_close(struct demo *demo)
+{
+	vfio_close(&demo->nvme_device);
+	vfio_close(&demo->edu_device);
+	if (close(demo->iommufd))
+		return failed("/dev/iommu: %s", error_name(-errno));
+	demo->iommufd = -1;
+	memory_free(demo->memory, MEMORY_BYTES);
+	memory_free(demo->nvme_memory, NVME_MEMORY_BYTES);
+	return held("devices and /dev/iommu");
+}
+
+/* Below the hard limit that a process is born with, 8 MiB. */
+#define LIMIT_BYTES	(4 * MIB)
+
+/* With CAP_IPC_LOCK nothing is limited: do without it for a while. */
+static int set_ipc_lock_capability(bool wanted)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (syscall(SYS_capget, &header, data))
+		return -errno;
+	data[0].effective &= ~(1u << CAP_IPC_LOCK);
+	if (wanted)
+		data[0].effective |= 1u << CAP_IPC_LOCK;
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+static int set_memlock_limit(rlim_t limit_bytes, rlim_t *old_limit_bytes)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		return -errno;
+	if (old_limit_bytes)
+		*old_limit_bytes = limit.rlim_cur;
+	limit.rlim_cur = limit_bytes;
+	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
+}
+
+enum {
+	RLIMIT_MODE_USER = 0,
+	RLIMIT_MODE_PROCESS = 1,
+};
+
+/* What is charged must be what is pinned, wherever the kernel shows it. */
+static bool charge_is(int iommufd, __u64 mode, long nr_pages)
+{
+	const long page_kib = PAGE_BYTES / KIB;
+	long charged;
+
+	if (fdinfo_number(iommufd, "charged-pages", &charged) &&
+	    charged != nr_pages)
+		return failed("fdinfo says %ld charged pages, want %ld",
+			      charged, nr_pages);
+	if (mode != RLIMIT_MODE_PROCESS)
+		return true;
+	if (process_status_kib("VmPin") != nr_pages * page_kib)
+		return failed("VmPin is %ld kB, want %ld",
+			      process_status_kib("VmPin"), nr_pages * page_kib);
+	return true;
+}
+
+/* Fill the limit, go one page over it, give all back, and fill it again. */
+static bool fill_limit(int iommufd, __u32 ioas_id, char *memory, __u64 mode)
+{
+	const long nr_pages = LIMIT_BYTES / PAGE_BYTES;
+	int round;
+	int error;
+
+	for (round = 0; round < 2; round++) {
+		error = ioas_map_at(iommufd, ioas_id, memory, LIMIT_BYTES,
+				    STEP_IOVA, DMA_READ_WRITE);
+		if (error)
+			return failed("round %d, mapping what the limit allows: %s",
+				      round + 1, error_name(error));
+		if (!charge_is(iommufd, mode, nr_pages))
+			return false;
+		error = ioas_map_at(iommufd, ioas_id, memory + LIMIT_BYTES,
+				    PAGE_BYTES, OTHER_STEP_IOVA,
+				    DMA_READ_WRITE);
+		if (error != -ENOMEM)
+			return failed("round %d, one page over the limit: %s, want ENOMEM",
+				      round + 1, error_name(error));
+		if (!charge_is(iommufd, mode, nr_pages))
+			return false;
+		error = ioas_unmap_everything(iommufd, ioas_id);
+		if (error)
+			return failed("round %d, unmapping: %s", round + 1,
+				      error_name(error));
+		if (!charge_is(iommufd, mode, 0))
+			return false;
+	}
+	return true;
+}
+
+static bool limited(int iommufd, __u32 ioas_id, __u64 mode)
+{
+	char *memory = memory_new(LIMIT_BYTES + PAGE_BYTES);
+	rlim_t old_limit_bytes;
+	bool good;
+	int error;
+
+	error = set_memlock_limit(LIMIT_BYTES, &old_limit_bytes);
+	if (!error)
+		error = set_ipc_lock_capability(false);
+	if (error)
+		return failed("setting a limit: %s", error_name(error));
+	good = fill_limit(iommufd, ioas_id, memory, mode);
+	set_ipc_lock_capability(true);
+	set_memlock_limit(old_limit_bytes, NULL);
+	memory_free(memory, LIMIT_BYTES + PAGE_BYTES);
+	return good;
+}
+
+/* A fresh context with one address space that the DMA engine sees. */
+static int fresh_context(struct demo *demo, __u64 mode, int *iommufd,
+			 __u32 *ioas_id)
+{
+	int error;
+
+	*iommufd = iommufd_open();
+	if (*iommufd < 0)
+		return *iommufd;
+	error = iommufd_set_rlimit_mode(*iommufd, mode);
+	if (!error)
+		error = ioas_alloc(*iommufd, ioas_id);
+	if (!error)
+		error = edu_open_and_bind(demo, *iommufd);
+	if (!error)
+		error = vfio_attach(&demo->edu_device, *ioas_id);
+	return error;
+}
+
+static bool accounting(struct demo *demo, __u64 mode, const char *who)
+{
+	__u32 ioas_id;
+	int iommufd;
+	int error;
+	bool good;
+
+	error = fresh_context(demo, mode, &iommufd, &ioas_id);
+	good = error ? failed("a fresh context: %s", error_name(error)) :
+	       limited(iommufd, ioas_id, mode);
+	vfio_close(&demo->edu_device);
+	close(iommufd);
+	if (!good)
+		return false;
+	return held("%s is charged: %lu MiB fit its limit, a page more is refused (ENOMEM); twice",
+		    who, LIMIT_BYTES / MIB);
+}
+
+bool story_process_accounting(struct demo *demo)
+{
+	return accounting(demo, RLIMIT_MODE_PROCESS, "the process (see VmPin)");
+}
+
+bool story_user_accounting(struct demo *demo)
+{
+	return accounting(demo, RLIMIT_MODE_USER, "the user");
+}
+
+/* What the child does until it is killed; it writes one byte when all is set. */
+static void live_until_killed(struct demo *demo, int ready)
+{
+	char *memory = memory_new(MEMORY_BYTES);
+	__u32 ioas_id;
+	int iommufd;
+	int error;
+
+	error = fresh_context(demo, RLIMIT_MODE_USER, &iommufd, &ioas_id);
+	if (!error)
+		error = ioas_map_at(iommufd, ioas_id, memory, MEMORY_BYTES,
+				    STEP_IOVA, DMA_READ_WRITE);
+	if (!error)
+		error = edu_begin_write_memory(&demo->edu_device, STEP_IOVA,
+					       PAGE_BYTES / 2);
+	if (!error && write(ready, "!", 1) == 1)
+		for (;;)
+			pause();
+	_exit(1);
+}
+
+static bool kill_child(struct demo *demo)
+{
+	const long wanted = MEMORY_BYTES / PAGE_BYTES;
+	long pinned;
+	int ready[2];
+	bool was_ready;
+	char byte;
+	int status;
+	pid_t pid;
+
+	if (pipe(ready))
+		return failed("pipe: %s", error_name(-errno));
+	pid = fork();
+	if (pid < 0)
+		return failed("fork: %s", error_name(-errno));
+	if (!pid) {
+		close(ready[0]);
+		live_until_killed(demo, ready[1]);
+	}
+	close(ready[1]);
+	was_ready = read(ready[0], &byte, 1) == 1;
+	close(ready[0]);
+	pinned = machine_pinned_pages() - demo->pinned_pages_before;
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid)
+		return failed("waiting for the child: %s", error_name(-errno));
+	if (!was_ready)
+		return failed("the child could not set up its DMA");
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		return failed("the child was not killed");
+	if (pinned != wanted)
+		return failed("the child had %ld pages pinned, want %ld",
+			      pinned, wanted);
+	pinned = machine_pinned_pages() - demo->pinned_pages_before;
+	if (pinned)
+		return failed("%ld pages are still pinned after the kill",
+			      pinned);
+	return true;
+}
+
+/*
+ * The transfer that the child began may be under way still, so this address
+ * space maps other IOVAs than the child's, and waits until the engine is idle.
+ */
+static bool use_after_kill(struct demo *demo, int iommufd, __u32 ioas_id)
+{
+	char *memory = memory_new(2 * PAGE_BYTES);
+	char *target = memory + PAGE_BYTES;
+	struct vfio_device *edu = &demo->edu_device;
+	int error;
+
+	pattern_fill(memory, PAGE_BYTES, 80);
+	error = ioas_map_at(iommufd, ioas_id, memory, 2 * PAGE_BYTES,
+			    MEMORY_IOVA, DMA_READ_WRITE);
+	if (!error)
+		error = edu_start(edu);
+	if (!error)
+		error = edu_read_memory(edu, MEMORY_IOVA, 2000);
+	if (!error)
+		error = edu_write_memory(edu, MEMORY_IOVA + PAGE_BYTES, 2000);
+	if (error)
+		return failed("DMA of the next owner: %s", error_name(error));
+	if (!pattern_holds(target, 2000, 80))
+		return failed("DMA of the next owner did not arrive");
+	return true;
+}
+
+bool story_killed(struct demo *demo)
+{
+	__u32 ioas_id;
+	int iommufd;
+	int error;
+	bool good;
+
+	if (!kill_child(demo))
+		return false;
+	error = fresh_context(demo, RLIMIT_MODE_USER, &iommufd, &ioas_id);
+	good = error ? failed("the next owner: %s", error_name(error)) :
+	       use_after_kill(demo, iommufd, ioas_id);
+	vfio_close(&demo->edu_device);
+	close(iommufd);
+	if (!good)
+		return false;
+	return held("a process killed during DMA: its %lu pages are unpinned, the engine is free",
+		    MEMORY_BYTES / PAGE_BYTES);
+}
+
+bool story_all_returned(struct demo *demo)
+{
+	long pinned = machine_pinned_pages() - demo->pinned_pages_before;
+	long vm_pin_kib = process_status_kib("VmPin");
+
+	if (pinned || vm_pin_kib)
+		return failed("%ld pages pinned more than before, VmPin %ld kB",
+			      pinned, vm_pin_kib);
+	return held("as many pages pinned in this machine as before the story: %ld",
+		    demo->pinned_pages_before);
+}
