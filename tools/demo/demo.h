@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the steps of the story share, and the steps.
+ */
+#ifndef DEMO_DEMO_H
+#define DEMO_DEMO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/types.h>
+
+#include "nvme.h"
+#include "observe.h"
+#include "report.h"
+#include "vfio.h"
+
+#define KIB		1024UL
+#define MIB		(1024UL * KIB)
+#define PAGE_BYTES	4096UL
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+/*
+ * The large piece of memory: the disk's image is read into its front, the DMA
+ * engine plays in the scratch page and works on the last MiB.
+ */
+#define MEMORY_BYTES	(64 * MIB)
+#define MEMORY_IOVA	(4096UL * MIB)
+#define IMAGE_BYTES_MAX	(60 * MIB)
+#define SCRATCH_OFFSET	(62 * MIB)
+#define WORK_OFFSET	(63 * MIB)
+
+/* Where steps map memory of their own. */
+#define STEP_IOVA	(1024UL * MIB)
+#define OTHER_STEP_IOVA	(1280UL * MIB)
+#define STEP_IOVA_LAST	(1536UL * MIB - 1)
+
+enum iommu_kind {
+	IOMMU_INTEL,
+	IOMMU_VIRTIO,
+	IOMMU_AMD,
+};
+
+struct demo {
+	/* from the command line */
+	enum iommu_kind iommu;
+	const char *image_sha256;
+	size_t image_bytes;	/* 0 until the disk says it, if not given */
+	const char *kmsg_path;
+
+	/* from the steps of the set-up until the release */
+	int iommufd;
+	struct vfio_device nvme_device;
+	struct vfio_device edu_device;
+	__u32 ioas_id;
+	char *memory;
+	char *nvme_memory;
+	__u64 nvme_memory_iova;
+	struct nvme nvme;
+
+	/* pinned by anybody in the machine before the story began */
+	long pinned_pages_before;
+};
+
+/* Memory of its own pages; the large one asks for huge pages. */
+char *memory_new(size_t nr_bytes);
+void memory_free(char *memory, size_t nr_bytes);
+
+/* Bytes that look random and differ from seed to seed. */
+void pattern_fill(char *memory, size_t nr_bytes, unsigned int seed);
+bool pattern_holds(const char *memory, size_t nr_bytes, unsigned int seed);
+
+/* Open both files, bind, and make the device able to do DMA. */
+int edu_open_and_bind(struct demo *demo, int iommufd);
+
+/* Fill the DMA engine's buffer with a pattern, through the scratch page. */
+int engine_load(struct demo *demo, size_t nr_bytes, unsigned int seed);
+/* Whether its buffer holds a pattern, through the scratch page; or an error. */
+int engine_holds(struct demo *demo, size_t nr_bytes, unsigned int seed);
+/* Let the engine write a new pattern to @iova. */
+int engine_write_pattern(struct demo *demo, __u64 iova, size_t nr_bytes,
+			 unsigned int seed);
+
+/* Each step returns whether it held. Setting up: story_setup.c */
+bool story_open(struct demo *demo);
+bool story_bind(struct demo *demo);
+bool story_bind_twice(struct demo *demo);
+bool story_hw_info(struct demo *demo);
+bool story_ioas(struct demo *demo);
+bool story_map_fixed(struct demo *demo);
+bool story_map_anywhere(struct demo *demo);
+bool story_attach(struct demo *demo);
+bool story_ranges(struct demo *demo);
+bool story_pinned(struct demo *demo);
+
+/* The disk: story_disk.c */
+bool story_identify(struct demo *demo);
+bool story_read_image(struct demo *demo);
+bool story_write_blocks(struct demo *demo);
+
+/* The DMA engine: story_engine.c */
+bool story_dma(struct demo *demo);
+bool story_scattered(struct demo *demo);
+bool story_interrupt(struct demo *demo);
+bool story_replace(struct demo *demo);
+bool story_hwpt(struct demo *demo);
+bool story_copy(struct demo *demo);
+
+/* What must not work: story_blocked.c */
+bool story_read_only(struct demo *demo);
+bool story_unmapped(struct demo *demo);
+bool story_detached(struct demo *demo);
+bool story_disk_blocked(struct demo *demo);
+bool story_refusals(struct demo *demo);
+
+/* What must be given back: story_accounting.c */
+bool story_release(struct demo *demo);
+bool story_fdinfo_zero(struct demo *demo);
+bool story_close(struct demo *demo);
+bool story_process_accounting(struct demo *demo);
+bool story_user_accounting(struct demo *demo);
+bool story_killed(struct demo *demo);
+bool story_all_returned(struct demo *demo);
+
+#endif

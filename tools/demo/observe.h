@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the rest of the kernel says about what iommufd does: pinned pages,
+ * charged pages, huge pages, and the IOMMU's lines in the kernel log.
+ */
+#ifndef DEMO_OBSERVE_H
+#define DEMO_OBSERVE_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+/*
+ * Pages that anybody in this machine has pinned (FOLL_PIN): not iommufd's own
+ * book-keeping but that of the memory manager. Negative if unknown.
+ */
+long machine_pinned_pages(void);
+
+/* A "Name:  N kB" line of /proc/self/status; negative if there is none. */
+long process_status_kib(const char *name);
+
+/* A "name:\tN" line of the fdinfo of @fd; false if the kernel has none. */
+bool fdinfo_number(int fd, const char *name, long *value);
+
+/* How much of the mapping that begins at @memory is in huge pages. */
+long huge_kib(const void *memory);
+
+/* The VT-d driver's report of one DMA that the IOMMU refused. */
+struct fault_watch {
+	const char *kmsg_path;
+	int kmsg_fd;
+};
+
+int fault_watch_begin(struct fault_watch *watch);
+/* True once a line for this device, direction and page has appeared. */
+bool fault_watch_end(struct fault_watch *watch, const char *device_address,
+		     const char *direction, __u64 iova);
+
+#endif

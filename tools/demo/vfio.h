@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A PCI function bound to vfio-pci, driven through its character device.
+ * Functions return 0 or a negative errno.
+ */
+#ifndef DEMO_VFIO_H
+#define DEMO_VFIO_H
+
+#include <stddef.h>
+#include <linux/types.h>
+
+struct vfio_device {
+	const char *address;	/* domain:bus:device.function */
+	char name[32];		/* the cdev's name, vfio0 and so on */
+	int fd;			/* negative while closed */
+	__u32 id;		/* in the context that it is bound to */
+	void *bar0;		/* NULL while not mapped */
+	size_t bar0_bytes;
+};
+
+int vfio_open(struct vfio_device *device);
+void vfio_close(struct vfio_device *device);
+int vfio_bind(struct vfio_device *device, int iommufd);
+
+/* Attaching an attached device replaces what it was attached to. */
+int vfio_attach(struct vfio_device *device, __u32 pt_id);
+int vfio_detach(struct vfio_device *device);
+
+int vfio_map_bar0(struct vfio_device *device);
+int vfio_enable_bus_master(struct vfio_device *device);
+/* Signals the first MSI vector through an eventfd; -1 turns MSI off. */
+int vfio_set_msi_eventfd(struct vfio_device *device, int eventfd);
+
+#endif
