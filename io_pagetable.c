@@ -847,6 +847,7 @@ int ioas_map(struct iommufd_ioas *ioas, struct list_head *areas,
 	/* From here on an UNMAP may free the areas at any time. */
 	ioas_changed(ioas);
 	INIT_LIST_HEAD(areas);
+	ioas_debug_verify(ioas);
 	return 0;
 }
 
@@ -950,6 +951,7 @@ static void unmap_batch(struct iommufd_ioas *ioas, struct list_head *batch,
 		*unmapped_bytes += iova_range_bytes(area->iova);
 	erase_areas(ioas, batch);
 	iommufd_areas_free(batch);
+	ioas_debug_verify(ioas);
 }
 
 /* A refusal or a kill: whoever this UNMAP had announced itself to goes on. */
@@ -1046,6 +1048,8 @@ static int reserve_outside_aperture(struct iommufd_ioas *ioas,
 	struct iova_range range;
 	int error = 0;
 
+	if (geometry->aperture_start > ULONG_MAX)
+		return -EADDRINUSE;
 	if (geometry->aperture_start) {
 		range.first = 0;
 		range.last = geometry->aperture_start - 1;
@@ -1219,10 +1223,11 @@ int ioas_add_domain(struct iommufd_ioas *ioas,
 		if (!error)
 			error = commit_domain(ioas, hwpt);
 	} while (error == -EAGAIN);
-	if (!error)
-		return 0;
-	scoped_guard(rwsem_write, &ioas->domains_rwsem)
-		drop_claims(ioas);
+	if (error) {
+		scoped_guard(rwsem_write, &ioas->domains_rwsem)
+			drop_claims(ioas);
+	}
+	ioas_debug_verify(ioas);
 	return error;
 }
 
@@ -1257,6 +1262,7 @@ void ioas_remove_domain(struct iommufd_ioas *ioas,
 	}
 	iommu_iotlb_sync(domain, &gather);
 	drop_claims(ioas);
+	ioas_debug_verify(ioas);
 }
 
 /* Life -------------------------------------------------------------------- */

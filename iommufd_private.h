@@ -583,6 +583,11 @@ int ioas_find_gap(struct iommufd_ioas *ioas, unsigned long length_bytes,
 		  unsigned long alignment, unsigned long phase,
 		  unsigned long *iova);
 void ioas_verify(struct iommufd_ioas *ioas);
+static inline void ioas_debug_verify(struct iommufd_ioas *ioas)
+{
+	if (IS_ENABLED(CONFIG_IOMMUFD_DEBUG))
+		ioas_verify(ioas);
+}
 
 /* Something that no area may touch, and whose rule that is. */
 struct reserved_range {

@@ -20,6 +20,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -132,12 +133,12 @@ static long iommufd_ioctl(struct file *file, unsigned int number,
 	union command_args args;
 	int error;
 
-	command.user_buffer = (void __user *)argument;
-	if (get_user(command.user_bytes, (u32 __user *)command.user_buffer))
-		return -EFAULT;
 	row = find_command(number);
 	if (!row)
 		return -ENOTTY;
+	command.user_buffer = (void __user *)argument;
+	if (get_user(command.user_bytes, (u32 __user *)command.user_buffer))
+		return -EFAULT;
 	if (command.user_bytes < row->min_bytes)
 		return -EINVAL;
 	if (command.user_bytes > COMMAND_BYTES_MAX)

@@ -441,7 +441,10 @@ static void unpin_batch(struct pin_source *source, struct pin_batch *batch)
 	batch->nr_runs = 0;
 }
 
-/* Free the record of each window that no claim touches. */
+/*
+ * Free the record of the windows of @range, which no claim covers, except
+ * where a claim touches the rest of the first or of the last one.
+ */
 static void forget_range(struct pin_source *source, struct page_range range)
 {
 	XA_STATE(xas, &source->windows, range.first >> WINDOW_SHIFT);
@@ -475,7 +478,7 @@ static void forget_range(struct pin_source *source, struct page_range range)
 	xas_unlock(&xas);
 }
 
-/* Unpin what no claim covers in @range. Returns the number of pages. */
+/* Unpin and forget what no claim covers in @range. Returns how many pages. */
 static unsigned long unpin_gaps(struct pin_source *source,
 				struct page_range range)
 {
@@ -489,6 +492,7 @@ static unsigned long unpin_gaps(struct pin_source *source,
 		if (span.is_hole != 1)
 			continue;
 		unpin_range(source, gap);
+		forget_range(source, gap);
 		nr += page_range_nr(gap);
 	}
 	return nr;
@@ -559,16 +563,15 @@ static void claim_undo(struct claimer *claimer, struct page_range range,
 {
 	unsigned long base = range.first & ~WINDOW_MASK;
 	struct pin_source *source = claimer->source;
-	struct page_range all = { claimer->claim->start, range.last };
+	unsigned long start = claimer->claim->start;
 	unsigned long nr = claimer->charged;
 	unsigned int first, end;
 
 	scoped_guard(mutex, &source->lock) {
 		interval_tree_remove(claimer->claim, &source->claims);
-		if (all.first < range.first)
-			nr += unpin_gaps(source,
-					 (struct page_range){ all.first,
-							      range.first - 1 });
+		if (start < range.first)
+			nr += unpin_gaps(source, (struct page_range){
+							 start, range.first - 1 });
 		for_each_clear_bitrange(first, end, gaps, WINDOW_PAGES) {
 			struct page_range kept = {
 				max(base + first, range.first),
@@ -578,7 +581,8 @@ static void claim_undo(struct claimer *claimer, struct page_range range,
 			if (kept.first <= kept.last)
 				nr += unpin_gaps(source, kept);
 		}
-		forget_range(source, all);
+		/* Others may have left the window to us, whatever is ours. */
+		forget_range(source, range);
 	}
 	uncharge(source, nr);
 }
@@ -686,6 +690,8 @@ int pin_source_claim(struct pin_source *source,
 			if (!error)
 				uncharge(source, claimer.charged);
 		}
+		if (IS_ENABLED(CONFIG_IOMMUFD_DEBUG))
+			pin_source_verify(source);
 		mutex_unlock(&source->pin_lock);
 	}
 	kfree(scratch);
@@ -710,9 +716,14 @@ void pin_source_release(struct pin_source *source,
 	scoped_guard(mutex, &source->lock) {
 		interval_tree_remove(claim, &source->claims);
 		nr = unpin_gaps(source, range);
-		forget_range(source, range);
 	}
 	uncharge(source, nr);
+	/* A claim that grows is not in order until it is done. */
+	if (IS_ENABLED(CONFIG_IOMMUFD_DEBUG) &&
+	    mutex_trylock(&source->pin_lock)) {
+		pin_source_verify(source);
+		mutex_unlock(&source->pin_lock);
+	}
 }
 
 /**

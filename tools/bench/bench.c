@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the commands of /dev/iommu cost in instructions, with a device behind an
+ * IOMMU attached: see count.h for how it counts and memory.h for what it maps.
+ *
+ * usage: bench --edu ADDRESS [--case NAME]
+ *
+ * The device is bound to vfio-pci already. With --case, nothing is run that the
+ * case does not need, and the profiler sees this case only. Prints a line a
+ * case (series_print()), the same ones in every kernel; a case whose command
+ * fails says the errno in place of the number.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "count.h"
+#include "iommufd.h"
+#include "memory.h"
+#include "vfio.h"
+
+#define MAPPED_BYTES	(64UL << 20)
+#define MAPPED_PAGES	((double)(MAPPED_BYTES / PAGE_BYTES))
+#define MAPPED_IOVA	(4UL << 30)
+#define COPY_IOVA	(8UL << 30)
+
+/* Many areas: a page each, and a page between two of them; from the bottom. */
+#define NR_AREAS	65536
+#define AREAS_IOVA	0UL
+#define AREA_STRIDE	(2 * PAGE_BYTES)
+#define ALLOCATED_BYTES	(2 * PAGE_BYTES)
+
+/* What the kernel puts off while it boots. */
+#define BOOT_SETTLE_US		2000000
+
+#define REPETITIONS		7
+#define REPETITIONS_AREAS	3
+
+struct setup {
+	const char *edu_address;
+	struct vfio_device edu;
+	int iommufd;
+	__u32 ioas_id;
+};
+
+static const char *only_case;
+
+static bool wanted(const char *name)
+{
+	return !only_case || !strcmp(only_case, name);
+}
+
+static int say(const char *what, int error)
+{
+	if (error)
+		fprintf(stderr, "bench: %s: %s\n", what, strerror(-error));
+	return error;
+}
+
+/* ---------------------------------------------------------------- setup */
+
+static void teardown(struct setup *setup)
+{
+	if (setup->edu.fd >= 0)
+		vfio_close(&setup->edu);
+	if (setup->iommufd >= 0)
+		close(setup->iommufd);
+	setup->edu.fd = -1;
+	setup->iommufd = -1;
+}
+
+static int attach_edu(struct setup *setup)
+{
+	int error;
+
+	setup->edu.address = setup->edu_address;
+	error = vfio_open(&setup->edu);
+	if (!error)
+		error = vfio_bind(&setup->edu, setup->iommufd);
+	if (!error)
+		error = vfio_attach(&setup->edu, setup->ioas_id);
+	return say("attaching the device", error);
+}
+
+/* A context with an IOAS, and the device attached to it if asked for. */
+static int set_up(struct setup *setup, bool with_device)
+{
+	int error = 0;
+
+	setup->edu = (struct vfio_device){ .fd = -1 };
+	setup->iommufd = iommufd_open();
+	if (setup->iommufd < 0)
+		error = setup->iommufd;
+	if (!error)
+		error = ioas_alloc(setup->iommufd, &setup->ioas_id);
+	say("setting up", error);
+	if (!error && with_device)
+		error = attach_edu(setup);
+	if (error)
+		teardown(setup);
+	return error;
+}
+
+static int map_memory(struct setup *setup, const void *memory)
+{
+	return ioas_map_at(setup->iommufd, setup->ioas_id, memory,
+			   MAPPED_BYTES, MAPPED_IOVA, DMA_READ_WRITE);
+}
+
+static int unmap_memory(struct setup *setup, __u64 iova)
+{
+	return ioas_unmap_exactly(setup->iommufd, setup->ioas_id, iova,
+				  MAPPED_BYTES);
+}
+
+static int map_areas(struct setup *setup, const void *page)
+{
+	int error = 0;
+	int i;
+
+	for (i = 0; !error && i < NR_AREAS; i++)
+		error = ioas_map_at(setup->iommufd, setup->ioas_id, page,
+				    PAGE_BYTES, AREAS_IOVA + i * AREA_STRIDE,
+				    DMA_READ_WRITE);
+	return say("mapping many areas", error);
+}
+
+/* ---------------------------------------------------------------- cases */
+
+static void bench_map_and_unmap(struct setup *setup, enum memory_kind kind,
+				const char *map_name, const char *unmap_name)
+{
+	struct series map = SERIES(map_name, MAPPED_PAGES, REPETITIONS);
+	struct series unmap = SERIES(unmap_name, MAPPED_PAGES, REPETITIONS);
+	void *memory;
+
+	if (!wanted(map_name) && !wanted(unmap_name))
+		return;
+	memory = memory_new(kind, MAPPED_BYTES);
+	if (memory && !set_up(setup, true)) {
+		while (series_goes_on(&map) && series_goes_on(&unmap)) {
+			series_begin(&map);
+			if (series_end(&map, map_memory(setup, memory)))
+				break;
+			series_begin(&unmap);
+			series_end(&unmap, unmap_memory(setup, MAPPED_IOVA));
+		}
+		teardown(setup);
+	}
+	if (memory)
+		memory_free(memory, MAPPED_BYTES);
+	series_print(&map);
+	series_print(&unmap);
+}
+
+/* The same memory a second time in the IOAS: the pins are there already. */
+static void bench_copy(struct setup *setup)
+{
+	struct series copy = SERIES("copy huge", MAPPED_PAGES, REPETITIONS);
+	struct series unmap = SERIES("unmap copy", MAPPED_PAGES, REPETITIONS);
+	void *memory;
+
+	if (!wanted(copy.name) && !wanted(unmap.name))
+		return;
+	memory = memory_new(MEMORY_HUGE, MAPPED_BYTES);
+	if (memory && !set_up(setup, true)) {
+		copy.error = map_memory(setup, memory);
+		while (series_goes_on(&copy) && series_goes_on(&unmap)) {
+			series_begin(&copy);
+			if (series_end(&copy,
+				       ioas_copy_at(setup->iommufd,
+						    setup->ioas_id, COPY_IOVA,
+						    setup->ioas_id, MAPPED_IOVA,
+						    MAPPED_BYTES, DMA_READ_WRITE)))
+				break;
+			series_begin(&unmap);
+			series_end(&unmap, unmap_memory(setup, COPY_IOVA));
+		}
+		teardown(setup);
+	}
+	if (memory)
+		memory_free(memory, MAPPED_BYTES);
+	series_print(&copy);
+	series_print(&unmap);
+}
+
+/* A second domain on the IOAS, filled from what the first one has. */
+static void bench_second_domain(struct setup *setup)
+{
+	struct series fill = SERIES("fill domain", MAPPED_PAGES, REPETITIONS);
+	struct series empty = SERIES("empty domain", MAPPED_PAGES, REPETITIONS);
+	__u32 hwpt_id = 0;
+	void *memory;
+
+	if (!wanted(fill.name) && !wanted(empty.name))
+		return;
+	memory = memory_new(MEMORY_HUGE, MAPPED_BYTES);
+	if (memory && !set_up(setup, true)) {
+		fill.error = map_memory(setup, memory);
+		while (series_goes_on(&fill) && series_goes_on(&empty)) {
+			series_begin(&fill);
+			if (series_end(&fill, hwpt_alloc(setup->iommufd,
+							 setup->edu.id,
+							 setup->ioas_id,
+							 &hwpt_id)))
+				break;
+			series_begin(&empty);
+			series_end(&empty, iommufd_destroy(setup->iommufd, hwpt_id));
+		}
+		teardown(setup);
+	}
+	if (memory)
+		memory_free(memory, MAPPED_BYTES);
+	series_print(&fill);
+	series_print(&empty);
+}
+
+/* Every gap that is there is a page too small. */
+static void bench_allocate(struct setup *setup, char *pages)
+{
+	struct series allocate = SERIES("allocate 64k", 1, REPETITIONS);
+	__u64 iova;
+
+	if (!wanted(allocate.name))
+		return;
+	if (!set_up(setup, false)) {
+		allocate.error = map_areas(setup, pages);
+		while (series_goes_on(&allocate)) {
+			series_begin(&allocate);
+			if (series_end(&allocate,
+				       ioas_map_anywhere(setup->iommufd,
+							 setup->ioas_id, pages,
+							 ALLOCATED_BYTES, &iova,
+							 DMA_READ_WRITE)))
+				break;
+			allocate.error = ioas_unmap_exactly(setup->iommufd,
+							    setup->ioas_id, iova,
+							    ALLOCATED_BYTES);
+		}
+		teardown(setup);
+	}
+	series_print(&allocate);
+}
+
+static void bench_unmap_areas(struct setup *setup, const void *page)
+{
+	struct series unmap = SERIES("unmap 64k", NR_AREAS, REPETITIONS_AREAS);
+
+	if (!wanted(unmap.name))
+		return;
+	if (!set_up(setup, true)) {
+		while (series_goes_on(&unmap)) {
+			unmap.error = map_areas(setup, page);
+			if (unmap.error)
+				break;
+			series_begin(&unmap);
+			series_end(&unmap, ioas_unmap_everything(setup->iommufd,
+								 setup->ioas_id));
+		}
+		teardown(setup);
+	}
+	series_print(&unmap);
+}
+
+/* Both files, as when the process dies. */
+static void bench_close_areas(struct setup *setup, const void *page)
+{
+	struct series close = SERIES("close 64k", NR_AREAS, REPETITIONS_AREAS);
+
+	if (!wanted(close.name))
+		return;
+	while (series_goes_on(&close) && !set_up(setup, true)) {
+		close.error = map_areas(setup, page);
+		series_begin(&close);
+		teardown(setup);
+		series_end(&close, close.error);
+	}
+	series_print(&close);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "edu",	required_argument, NULL, 'e' },
+		{ "case",	required_argument, NULL, 'c' },
+		{ }
+	};
+	struct setup setup = { .iommufd = -1, .edu.fd = -1 };
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+	char *pages;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'e')
+			setup.edu_address = optarg;
+		else if (option == 'c')
+			only_case = optarg;
+		else
+			return 2;
+	}
+	if (!setup.edu_address) {
+		fprintf(stderr, "usage: bench --edu ADDRESS [--case NAME]\n");
+		return 2;
+	}
+	usleep(BOOT_SETTLE_US);
+	if (!clock_counts_instructions()) {
+		fprintf(stderr, "bench: this machine's clock does not count instructions\n");
+		return 2;
+	}
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	if (say("percpu_pagelist_high_fraction", memory_shrink_free_lists()))
+		return 1;
+	pages = memory_new(MEMORY_HUGE, HUGE_BYTES);
+	if (say("memory", pages ? 0 : -ENOMEM))
+		return 1;
+	series_mark_only(only_case);
+
+	bench_map_and_unmap(&setup, MEMORY_CONTIGUOUS,
+			    "map contiguous", "unmap contiguous");
+	bench_map_and_unmap(&setup, MEMORY_SCATTERED,
+			    "map scattered", "unmap scattered");
+	bench_map_and_unmap(&setup, MEMORY_HUGE, "map huge", "unmap huge");
+	bench_copy(&setup);
+	bench_second_domain(&setup);
+	bench_allocate(&setup, pages);
+	bench_unmap_areas(&setup, pages);
+	bench_close_areas(&setup, pages);
+	return 0;
+}
