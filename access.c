@@ -380,7 +380,7 @@ static struct access_pin *pin_alloc(struct iommufd_access *access,
 	struct page_range pages = area_pages(area, part);
 	struct access_pin *pin;
 
-	pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+	pin = kzalloc_obj(*pin, GFP_KERNEL_ACCOUNT);
 	if (!pin)
 		return NULL;
 	pin->claim.start = pages.first;

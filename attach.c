@@ -121,7 +121,7 @@ attachment_alloc(struct iommufd_hw_pagetable *hwpt)
 	struct iommufd_attachment *attachment;
 	int error;
 
-	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
+	attachment = kzalloc_obj(*attachment, GFP_KERNEL_ACCOUNT);
 	if (!attachment)
 		return ERR_PTR(-ENOMEM);
 	error = iommufd_object_use(&hwpt->obj);

@@ -51,7 +51,7 @@ static struct iommufd_group *group_new(struct iommufd_ctx *ctx,
 	struct iommufd_group *group;
 	int error;
 
-	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
+	group = kzalloc_obj(*group, GFP_KERNEL_ACCOUNT);
 	if (!group)
 		return ERR_PTR(-ENOMEM);
 	error = xa_insert(&ctx->groups, iommu_group_id(iommu_group), group,
@@ -265,7 +265,7 @@ static int get_hw_info(struct device *dev, struct hw_info *info)
 		return PTR_ERR(info->data);
 	/* A driver that gives data without a type, or the reverse, is broken. */
 	if (WARN_ON_ONCE(!info->data != !info->bytes ||
-			 !info->data != (info->type == IOMMU_HW_INFO_TYPE_NONE))) {
+			 !info->data != !info->type)) {
 		kfree(info->data);
 		return -ENODEV;
 	}
@@ -313,7 +313,7 @@ static int copy_hw_info(const struct hw_info *info, void __user *buffer,
 }
 
 /**
- * iommufd_get_hw_info() - IOMMU_GET_HW_INFO
+ * iommufd_hw_info() - IOMMU_GET_HW_INFO
  * @command: the command
  *
  * Return: 0; -EOPNOTSUPP for an unknown flag, a reserved field that is not
@@ -321,7 +321,7 @@ static int copy_hw_info(const struct hw_info *info, void __user *buffer,
  * device; -EFAULT if the user's memory cannot be written.
  * Context: May sleep for user memory, with the device already given back.
  */
-int iommufd_get_hw_info(struct iommufd_command *command)
+int iommufd_hw_info(struct iommufd_command *command)
 {
 	struct iommu_hw_info *args = command->args;
 	struct hw_info info = {};

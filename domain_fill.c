@@ -12,13 +12,15 @@
  * Taking out gathers: the caller syncs once for all the areas of a batch, and
  * only after that may pages be unpinned.
  */
+#include <linux/sizes.h>
+
 #include "iommufd_private.h"
 
 /*
  * The IOMMU core does not reschedule within one call. Larger areas are taken
  * out in pieces that begin and end where a call that put them in did.
  */
-#define UNMAP_PIECE_BYTES (1UL << 30)
+#define UNMAP_PIECE_BYTES SZ_1G
 
 /* The part of a run's pages that an area maps. */
 struct iova_piece {

@@ -332,7 +332,7 @@ int ioas_reserve(struct iommufd_ioas *ioas, struct iova_range range,
 	if (ioas_first_area(ioas, range) ||
 	    interval_tree_iter_first(&ioas->allowed, range.first, range.last))
 		return -EADDRINUSE;
-	reserved = kzalloc(sizeof(*reserved), GFP_KERNEL_ACCOUNT);
+	reserved = kzalloc_obj(*reserved, GFP_KERNEL_ACCOUNT);
 	if (!reserved)
 		return -ENOMEM;
 	reserved->node.start = range.first;
@@ -381,7 +381,7 @@ int ioas_allowed_add(struct rb_root_cached *allowed, struct iova_range range)
 
 	if (interval_tree_iter_first(allowed, range.first, range.last))
 		return -EINVAL;
-	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	new = kzalloc_obj(*new, GFP_KERNEL_ACCOUNT);
 	if (!new)
 		return -ENOMEM;
 	new->node.start = range.first;
@@ -582,7 +582,7 @@ struct iommufd_area *iommufd_area_alloc(struct pin_source *source,
 {
 	struct iommufd_area *area;
 
-	area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	area = kzalloc_obj(*area, GFP_KERNEL_ACCOUNT);
 	if (!area)
 		return ERR_PTR(-ENOMEM);
 	area->source = source;
@@ -649,8 +649,8 @@ static int allocate_iova(struct iommufd_ioas *ioas, struct iommufd_area *area,
 {
 	unsigned long phase = (area->first_index << PAGE_SHIFT) +
 			      area->page_offset;
-	unsigned long alignment = min(rounddown_pow_of_two(length_bytes),
-				      1UL << 30);
+	unsigned long alignment = min_t(unsigned long, SZ_1G,
+					rounddown_pow_of_two(length_bytes));
 
 	if (alignment > PAGE_SIZE &&
 	    !ioas_find_gap(ioas, length_bytes, alignment, phase, iova))
@@ -944,11 +944,13 @@ static void unmap_batch(struct iommufd_ioas *ioas, struct list_head *batch,
 			unsigned long *unmapped_bytes)
 {
 	struct iommufd_area *area;
+	unsigned long bytes = 0;
 
 	domains_unmap_areas(ioas, batch);
 	release_areas(batch);
 	list_for_each_entry(area, batch, batch)
-		*unmapped_bytes += iova_range_bytes(area->iova);
+		bytes += iova_range_bytes(area->iova);
+	*unmapped_bytes += bytes;
 	erase_areas(ioas, batch);
 	iommufd_areas_free(batch);
 	ioas_debug_verify(ioas);

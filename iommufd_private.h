@@ -177,6 +177,7 @@ struct iommufd_command {
 	void *args;
 };
 
+extern const struct file_operations iommufd_fops;
 int iommufd_respond(struct iommufd_command *command, size_t bytes);
 int iommufd_refuse(struct iommufd_ctx *ctx, int error, const char *reason,
 		   u64 operand0, u64 operand1);
@@ -389,7 +390,7 @@ struct pin_source {
 struct pin_source *pin_source_alloc_user(struct iommufd_ctx *ctx,
 					 bool writable);
 void pin_source_init(struct pin_source *source, struct iommufd_ctx *ctx,
-		    const struct pin_source_ops *ops, bool writable);
+		     const struct pin_source_ops *ops, bool writable);
 void pin_source_put(struct pin_source *source);
 int pin_source_claim(struct pin_source *source,
 		     struct interval_tree_node *claim, struct page_range range);
@@ -769,6 +770,6 @@ int iommufd_ioas_map(struct iommufd_command *command);
 int iommufd_ioas_unmap(struct iommufd_command *command);
 int iommufd_option(struct iommufd_command *command);
 int iommufd_hwpt_alloc(struct iommufd_command *command);
-int iommufd_get_hw_info(struct iommufd_command *command);
+int iommufd_hw_info(struct iommufd_command *command);
 
 #endif

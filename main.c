@@ -25,6 +25,7 @@
 #include <linux/uaccess.h>
 
 #include "iommufd_private.h"
+#include "selftest.h"
 
 /* More than any struct will ever have; bounds the search for zeroes. */
 #define COMMAND_BYTES_MAX PAGE_SIZE
@@ -58,28 +59,30 @@ struct command_row {
 	int (*execute)(struct iommufd_command *command);
 };
 
-#define ROW(ioctl, function, type, last_of_first_version)                      \
-	[_IOC_NR(ioctl) - IOMMUFD_CMD_BASE] = {                                \
-		.name = #ioctl,                                                \
-		.number = ioctl,                                               \
-		.bytes = sizeof(struct type) +                                 \
-			 BUILD_BUG_ON_ZERO(sizeof(struct type) >               \
-					   sizeof(union command_args)),        \
-		.min_bytes = offsetofend(struct type, last_of_first_version),  \
-		.execute = function,                                           \
+/* IOMMU_@command takes a struct iommu_@name and is done by iommufd_@name(). */
+#define ROW(command, name_, last_of_first_version)                             \
+	[IOMMUFD_CMD_##command - IOMMUFD_CMD_BASE] = {                         \
+		.name = "IOMMU_" #command,                                     \
+		.number = _IO(IOMMUFD_TYPE, IOMMUFD_CMD_##command),            \
+		.bytes = sizeof(struct iommu_##name_),                         \
+		.min_bytes = offsetofend(struct iommu_##name_,                 \
+					 last_of_first_version) +              \
+			     BUILD_BUG_ON_ZERO(sizeof(struct iommu_##name_) >  \
+					       sizeof(union command_args)),    \
+		.execute = iommufd_##name_,                                    \
 	}
 
 static const struct command_row commands[] = {
-	ROW(IOMMU_DESTROY,		iommufd_destroy,		iommu_destroy,		id),
-	ROW(IOMMU_IOAS_ALLOC,		iommufd_ioas_alloc,		iommu_ioas_alloc,	out_ioas_id),
-	ROW(IOMMU_IOAS_ALLOW_IOVAS,	iommufd_ioas_allow_iovas,	iommu_ioas_allow_iovas,	allowed_iovas),
-	ROW(IOMMU_IOAS_COPY,		iommufd_ioas_copy,		iommu_ioas_copy,	src_iova),
-	ROW(IOMMU_IOAS_IOVA_RANGES,	iommufd_ioas_iova_ranges,	iommu_ioas_iova_ranges,	out_iova_alignment),
-	ROW(IOMMU_IOAS_MAP,		iommufd_ioas_map,		iommu_ioas_map,		iova),
-	ROW(IOMMU_IOAS_UNMAP,		iommufd_ioas_unmap,		iommu_ioas_unmap,	length),
-	ROW(IOMMU_OPTION,		iommufd_option,			iommu_option,		val64),
-	ROW(IOMMU_HWPT_ALLOC,		iommufd_hwpt_alloc,		iommu_hwpt_alloc,	__reserved),
-	ROW(IOMMU_GET_HW_INFO,		iommufd_get_hw_info,		iommu_hw_info,		__reserved),
+	ROW(DESTROY,		destroy,		id),
+	ROW(GET_HW_INFO,	hw_info,		__reserved),
+	ROW(HWPT_ALLOC,		hwpt_alloc,		__reserved),
+	ROW(IOAS_ALLOC,		ioas_alloc,		out_ioas_id),
+	ROW(IOAS_ALLOW_IOVAS,	ioas_allow_iovas,	allowed_iovas),
+	ROW(IOAS_COPY,		ioas_copy,		src_iova),
+	ROW(IOAS_IOVA_RANGES,	ioas_iova_ranges,	out_iova_alignment),
+	ROW(IOAS_MAP,		ioas_map,		iova),
+	ROW(IOAS_UNMAP,		ioas_unmap,		length),
+	ROW(OPTION,		option,			val64),
 };
 
 /**
@@ -159,7 +162,7 @@ static int iommufd_open(struct inode *inode, struct file *file)
 {
 	struct iommufd_ctx *ctx;
 
-	ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
+	ctx = kzalloc_obj(*ctx, GFP_KERNEL_ACCOUNT);
 	if (!ctx)
 		return -ENOMEM;
 	/* Id 0 is nobody's: user space may use it for "none". */
@@ -187,7 +190,7 @@ static int iommufd_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static const struct file_operations iommufd_fops = {
+const struct file_operations iommufd_fops = {
 	.owner = THIS_MODULE,
 	.open = iommufd_open,
 	.release = iommufd_release,
@@ -271,13 +274,22 @@ static struct miscdevice iommufd_misc = {
 
 static int __init iommufd_init(void)
 {
-	return misc_register(&iommufd_misc);
+	int error;
+
+	error = iommufd_test_init();
+	if (error)
+		return error;
+	error = misc_register(&iommufd_misc);
+	if (error)
+		iommufd_test_exit();
+	return error;
 }
 module_init(iommufd_init);
 
 static void __exit iommufd_exit(void)
 {
 	misc_deregister(&iommufd_misc);
+	iommufd_test_exit();
 }
 module_exit(iommufd_exit);
 

@@ -168,7 +168,7 @@ struct pin_source *pin_source_alloc_user(struct iommufd_ctx *ctx, bool writable)
 
 	if (!current->mm)
 		return ERR_PTR(-EINVAL);
-	source = kzalloc(sizeof(*source), GFP_KERNEL_ACCOUNT);
+	source = kzalloc_obj(*source, GFP_KERNEL_ACCOUNT);
 	if (!source)
 		return ERR_PTR(-ENOMEM);
 	pin_source_init(source, ctx, &user_source_ops, writable);
