@@ -363,7 +363,9 @@ struct pin_source_ops {
  * @kref: one for each area that maps a part of it
  * @pin_lock: only one claim grows at a time; user memory is touched under it,
  *	so nothing that releases a claim takes it
- * @lock: guards @claims, @windows
+ * @lock: guards @claims, @windows, @growing
+ * @growing: a claim covers what is being pinned right now, but is not yet
+ * @grows_in: the window in which that is so
  * @claims: intervals of page indexes that somebody needs pinned
  * @windows: where the pages of an index are, see pages.c
  * @writable: pinned for writing; DMA may have changed the pages
@@ -378,6 +380,8 @@ struct pin_source {
 	struct kref kref;
 	struct mutex pin_lock;
 	struct mutex lock;
+	bool growing;
+	unsigned long grows_in;
 	struct rb_root_cached claims;
 	struct xarray windows;
 	bool writable;

@@ -25,7 +25,8 @@
  * For each window it first takes the indexes under @lock, remembering which
  * of them nobody else had, and then pins those without @lock: user memory may
  * take for ever, and a release must not wait for that. A release that comes
- * in between leaves pinned what the growing claim took over.
+ * in between leaves pinned what the growing claim took over; a claim that
+ * comes in between and wants what is not pinned yet has to wait its turn.
  */
 #include <linux/bitmap.h>
 #include <linux/highmem.h>
@@ -389,6 +390,19 @@ static unsigned long count_gaps(struct pin_source *source,
 	return nr;
 }
 
+/*
+ * Is @range pinned and recorded? A claim that grows covers pages a moment
+ * before they are.
+ */
+static bool range_pinned(struct pin_source *source, struct page_range range)
+{
+	lockdep_assert_held(&source->lock);
+	if (source->growing && range.first >> WINDOW_SHIFT <= source->grows_in &&
+	    range.last >> WINDOW_SHIFT >= source->grows_in)
+		return false;
+	return !count_gaps(source, range);
+}
+
 /* Cover @range too, and say which of its pages nobody has pinned. */
 static unsigned int claim_extend(struct claimer *claimer,
 				 struct page_range range, unsigned long *gaps)
@@ -412,6 +426,10 @@ static unsigned int claim_extend(struct claimer *claimer,
 		interval_tree_remove(claimer->claim, &source->claims);
 	claimer->claim->last = range.last;
 	interval_tree_insert(claimer->claim, &source->claims);
+	if (nr) {
+		source->growing = true;
+		source->grows_in = range.first >> WINDOW_SHIFT;
+	}
 	return nr;
 }
 
@@ -538,6 +556,8 @@ static int record_batch(struct claimer *claimer, unsigned long window)
 	error = xa_err(xa_store(&source->windows, window, entry,
 				GFP_KERNEL_ACCOUNT));
 	window_free(error ? entry : old);
+	if (!error)
+		source->growing = false;
 	return error;
 }
 
@@ -568,6 +588,7 @@ static void claim_undo(struct claimer *claimer, struct page_range range,
 	unsigned int first, end;
 
 	scoped_guard(mutex, &source->lock) {
+		source->growing = false;
 		interval_tree_remove(claimer->claim, &source->claims);
 		if (start < range.first)
 			nr += unpin_gaps(source, (struct page_range){
@@ -644,7 +665,7 @@ bool pin_source_claim_pinned(struct pin_source *source,
 			     struct page_range range)
 {
 	guard(mutex)(&source->lock);
-	if (count_gaps(source, range))
+	if (!range_pinned(source, range))
 		return false;
 	claim->start = range.first;
 	claim->last = range.last;
@@ -761,7 +782,7 @@ static bool copy_pinned(struct pin_source *source, unsigned long index,
 	if (flags & __IOMMUFD_ACCESS_RW_SLOW_PATH)
 		return false;
 	guard(mutex)(&source->lock);
-	if (count_gaps(source, range))
+	if (!range_pinned(source, range))
 		return false;
 	run_cursor_init(&cursor, source, range);
 	if (!run_cursor_next(&cursor, &run) || !pfn_valid(run.pfn))
