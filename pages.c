@@ -12,9 +12,9 @@
  * Where the pages are is recorded once, as runs. An xarray holds one entry a
  * window of 512 indexes, in one of three shapes:
  *
- *	value		one run over the whole window; the value is its pfn
- *	struct run_list	sorted runs
- *	u64[512]	tagged pointer; 512 runs of one page each
+ *	TAG_WHOLE	the pfn of one run over the whole window
+ *	TAG_LIST	a struct run_list, sorted runs
+ *	TAG_SINGLES	a u64[512], as many runs of one page each
  *
  * so that a contiguous 2 MiB costs a slot of the xarray and a page that has
  * no neighbour costs eight bytes. Releasing never allocates: a run is not
@@ -44,8 +44,14 @@
 #define RUN_OFFSET_BITS WINDOW_SHIFT
 #define RUN_PFN_SHIFT (RUN_NR_BITS + RUN_OFFSET_BITS)
 
-/* The tag of a pointer to 512 runs without a header. */
-#define TAG_SINGLES 1
+/* What an entry is: the tags that the xarray leaves to us. */
+enum entry_tag {
+	TAG_LIST = 0,
+	TAG_SINGLES = 1,
+	TAG_WHOLE = 3,
+};
+
+#define TAG_BITS 2
 
 struct run_list {
 	u64 nr;
@@ -103,7 +109,17 @@ void pin_batch_add(struct pin_batch *batch, unsigned long index,
 	runs_append(batch->runs, &batch->nr_runs, index & WINDOW_MASK, pfn, nr);
 }
 
-/* An entry of the xarray, decoded. @whole is where a value entry unfolds. */
+static void *whole_encode(unsigned long pfn)
+{
+	return xa_tag_pointer((void *)(pfn << TAG_BITS), TAG_WHOLE);
+}
+
+static unsigned long whole_pfn(void *entry)
+{
+	return (unsigned long)xa_untag_pointer(entry) >> TAG_BITS;
+}
+
+/* An entry of the xarray, decoded. @whole is where TAG_WHOLE unfolds. */
 struct window_view {
 	const u64 *runs;
 	unsigned int nr;
@@ -112,21 +128,26 @@ struct window_view {
 
 static void window_view(struct window_view *view, void *entry)
 {
-	if (!entry) {
-		view->runs = NULL;
-		view->nr = 0;
-	} else if (xa_is_value(entry)) {
-		view->whole = run_encode(0, xa_to_value(entry), WINDOW_PAGES);
+	struct run_list *list = xa_untag_pointer(entry);
+
+	view->runs = NULL;
+	view->nr = 0;
+	if (!entry)
+		return;
+	switch (xa_pointer_tag(entry)) {
+	case TAG_WHOLE:
+		view->whole = run_encode(0, whole_pfn(entry), WINDOW_PAGES);
 		view->runs = &view->whole;
 		view->nr = 1;
-	} else if (xa_pointer_tag(entry) == TAG_SINGLES) {
+		break;
+	case TAG_SINGLES:
 		view->runs = xa_untag_pointer(entry);
 		view->nr = WINDOW_PAGES;
-	} else {
-		struct run_list *list = entry;
-
+		break;
+	case TAG_LIST:
 		view->runs = list->runs;
 		view->nr = list->nr;
+		break;
 	}
 }
 
@@ -150,7 +171,7 @@ static unsigned int window_seek(const struct window_view *view,
 
 static void window_free(void *entry)
 {
-	if (!entry || xa_is_value(entry))
+	if (!entry || xa_pointer_tag(entry) == TAG_WHOLE)
 		return;
 	kfree(xa_untag_pointer(entry));
 }
@@ -161,7 +182,7 @@ static void *window_encode(const u64 *runs, unsigned int nr)
 	u64 *singles;
 
 	if (nr == 1 && run_nr(runs[0]) == WINDOW_PAGES)
-		return xa_mk_value(run_pfn(runs[0]));
+		return whole_encode(run_pfn(runs[0]));
 	if (nr == WINDOW_PAGES) {
 		singles = kmemdup(runs, nr * sizeof(*runs), GFP_KERNEL_ACCOUNT);
 		return singles ? xa_tag_pointer(singles, TAG_SINGLES) : NULL;
@@ -895,8 +916,9 @@ void pin_source_put(struct pin_source *source)
 
 static unsigned long entry_bytes(void *entry)
 {
-	return !entry || xa_is_value(entry) ? 0 :
-					      ksize(xa_untag_pointer(entry));
+	return !entry || xa_pointer_tag(entry) == TAG_WHOLE ?
+		       0 :
+		       ksize(xa_untag_pointer(entry));
 }
 
 /**
