@@ -52,6 +52,7 @@ static const struct step {
 	{ "close",	story_close,			true },
 	{ "process",	story_process_accounting,	false },
 	{ "user",	story_user_accounting,		false },
+	{ "inherited",	story_inherited,		false },
 	{ "killed",	story_killed,			false },
 	{ "returned",	story_all_returned,		false },
 };
@@ -226,6 +227,8 @@ int main(int argc, char **argv)
 	};
 	struct utsname kernel;
 
+	if (argc == 4 && !strcmp(argv[1], AFTER_EXEC))
+		return after_exec(argv[2], argv[3]);
 	parse(&demo, argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	uname(&kernel);

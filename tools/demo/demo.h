@@ -118,7 +118,13 @@ bool story_fdinfo_zero(struct demo *demo);
 bool story_close(struct demo *demo);
 bool story_process_accounting(struct demo *demo);
 bool story_user_accounting(struct demo *demo);
+bool story_inherited(struct demo *demo);
 bool story_killed(struct demo *demo);
+
+/* The demo run again by its own child, which gives it two words. */
+#define AFTER_EXEC "--after-exec"
+int after_exec(const char *iommufd, const char *ioas_id);
+
 bool story_all_returned(struct demo *demo);
 
 #endif

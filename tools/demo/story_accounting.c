@@ -4,8 +4,12 @@
  * being killed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -221,6 +225,121 @@ bool story_process_accounting(struct demo *demo)
 bool story_user_accounting(struct demo *demo)
 {
 	return accounting(demo, RLIMIT_MODE_USER, "the user");
+}
+
+/*
+ * Another process image has the files now. The one that mapped is charged, if
+ * it is still there, and this one is not; what it unmaps is given back to the
+ * former, so that this one's counts stay at zero and the limit is free again.
+ */
+static bool heir_gives_back(int iommufd, __u32 ioas_id)
+{
+	const long nr_pages = LIMIT_BYTES / PAGE_BYTES;
+	char *memory = memory_new(LIMIT_BYTES);
+	long charged = nr_pages;
+	int error;
+
+	fdinfo_number(iommufd, "charged-pages", &charged);
+	if (charged != nr_pages || process_status_kib("VmPin") ||
+	    process_status_kib("VmLck"))
+		return false;
+	if (ioas_unmap_everything(iommufd, ioas_id))
+		return false;
+	charged = 0;
+	fdinfo_number(iommufd, "charged-pages", &charged);
+	if (charged || process_status_kib("VmPin") ||
+	    process_status_kib("VmLck"))
+		return false;
+	error = set_ipc_lock_capability(false);
+	if (!error)
+		error = ioas_map_at(iommufd, ioas_id, memory, LIMIT_BYTES,
+				    STEP_IOVA, DMA_READ_WRITE);
+	return !error && ioas_unmap_everything(iommufd, ioas_id) == 0;
+}
+
+int after_exec(const char *iommufd, const char *ioas_id)
+{
+	return heir_gives_back(atoi(iommufd), atoi(ioas_id)) ? 0 : 1;
+}
+
+static int inherit_by_exec(struct demo *demo, int iommufd, __u32 ioas_id)
+{
+	char fd_word[16], id_word[16];
+
+	snprintf(fd_word, sizeof(fd_word), "%d", iommufd);
+	snprintf(id_word, sizeof(id_word), "%u", ioas_id);
+	if (fcntl(iommufd, F_SETFD, 0) || fcntl(demo->edu_device.fd, F_SETFD, 0))
+		return 1;
+	execl("/proc/self/exe", "demo", AFTER_EXEC, fd_word, id_word, NULL);
+	return 1;
+}
+
+/* The process that mapped exits; its child goes on, adopted by the story. */
+static int inherit_by_exit(int iommufd, __u32 ioas_id)
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+
+	if (pid)
+		return pid < 0;
+	while (getppid() == parent)
+		usleep(1000);
+	return !heir_gives_back(iommufd, ioas_id);
+}
+
+static int map_and_bequeath(struct demo *demo, __u64 mode, bool exec)
+{
+	char *memory = memory_new(LIMIT_BYTES);
+	__u32 ioas_id;
+	int iommufd;
+	int error;
+
+	error = set_memlock_limit(LIMIT_BYTES, NULL);
+	if (!error)
+		error = set_ipc_lock_capability(false);
+	if (!error)
+		error = fresh_context(demo, mode, &iommufd, &ioas_id);
+	if (!error)
+		error = ioas_map_at(iommufd, ioas_id, memory, LIMIT_BYTES,
+				    STEP_IOVA, DMA_READ_WRITE);
+	if (error)
+		return 1;
+	if (exec)
+		return inherit_by_exec(demo, iommufd, ioas_id);
+	return inherit_by_exit(iommufd, ioas_id);
+}
+
+static bool inherited(struct demo *demo, __u64 mode, bool exec)
+{
+	int nr_processes = exec ? 1 : 2;
+	bool good = true;
+	int status;
+	pid_t pid;
+
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1))
+		return false;
+	pid = fork();
+	if (!pid)
+		_exit(map_and_bequeath(demo, mode, exec));
+	if (pid < 0)
+		return false;
+	for (; nr_processes; nr_processes--)
+		good &= wait(&status) > 0 && !status;
+	return good;
+}
+
+bool story_inherited(struct demo *demo)
+{
+	static const __u64 modes[] = { RLIMIT_MODE_PROCESS, RLIMIT_MODE_USER };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		if (!inherited(demo, modes[i], true))
+			return failed("mode %llu: exec() between map and unmap", modes[i]);
+		if (!inherited(demo, modes[i], false))
+			return failed("mode %llu: exit() between map and unmap", modes[i]);
+	}
+	return held("files inherited through exec() and past exit(): charged to who mapped, nobody else");
 }
 
 /* What the child does until it is killed; it writes one byte when all is set. */
