@@ -339,7 +339,7 @@ bool story_inherited(struct demo *demo)
 		if (!inherited(demo, modes[i], false))
 			return failed("mode %llu: exit() between map and unmap", modes[i]);
 	}
-	return held("files inherited through exec() and past exit(): charged to who mapped, nobody else");
+	return held("files inherited through exec() and past exit(): charged to who mapped");
 }
 
 /* What the child does until it is killed; it writes one byte when all is set. */
