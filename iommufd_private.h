@@ -30,6 +30,7 @@
 #include <linux/overflow.h>
 #include <linux/rwsem.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 #include <uapi/linux/iommufd.h>
 
@@ -139,10 +140,11 @@ struct refusal {
  * struct iommufd_ctx - one open /dev/iommu
  * @file: the open file; its count is the only count of the context
  * @objects: what user space names by id; its xa_lock guards publication
+ * @nr_objects: those that are published, by type
  * @groups_lock: guards @groups
  * @groups: the groups of the bound devices by iommu_group_id()
- * @option_lock: orders a change of @account_mode against the first object
- * @account_mode: how new sources account what they pin
+ * @account_mode: how new sources account what they pin; constant once there
+ *	is an object
  * @nr_pinned: pages pinned through this context
  * @nr_charged: pages charged to somebody through this context
  * @refusal_lock: guards @refusal
@@ -151,9 +153,9 @@ struct refusal {
 struct iommufd_ctx {
 	struct file *file;
 	struct xarray objects;
+	atomic_t nr_objects[IOMMUFD_OBJ_MAX];
 	struct mutex groups_lock;
 	struct xarray groups;
-	struct mutex option_lock;
 	enum account_mode account_mode;
 	atomic_long_t nr_pinned;
 	atomic_long_t nr_charged;
@@ -232,6 +234,13 @@ static inline int iommufd_object_use(struct iommufd_object *object)
 	return iommufd_object_try_count(object, OBJECT_USE, OBJECT_USES);
 }
 
+/* Give back one hold or one use. Returns the word that is left. */
+static inline unsigned long iommufd_object_drop(struct iommufd_object *object,
+						unsigned long unit)
+{
+	return atomic_long_sub_return(unit, &object->refs);
+}
+
 /**
  * iommufd_object_hold() - keep an object for the length of one command
  * @object: an object that cannot go away at this moment
@@ -304,9 +313,11 @@ void iommufd_access_destroy_object(struct iommufd_object *object);
 #define WINDOW_PAGES BIT(WINDOW_SHIFT)
 #define WINDOW_MASK (WINDOW_PAGES - 1)
 
+/* How many runs are decoded at a time, on the stack. */
+#define RUNS_AT_ONCE 16
+
 /* A run: physically contiguous pages behind consecutive indexes. */
 struct run {
-	unsigned long index;
 	unsigned long pfn;
 	unsigned long nr;
 };
@@ -329,16 +340,71 @@ struct pin_batch {
 	};
 };
 
-void pin_batch_add(struct pin_batch *batch, unsigned long index,
-		   unsigned long pfn, unsigned int nr);
+/* An encoded run: pfn, offset of its first index in the window, count - 1. */
+#define RUN_NR_BITS WINDOW_SHIFT
+#define RUN_OFFSET_BITS WINDOW_SHIFT
+#define RUN_PFN_SHIFT (RUN_NR_BITS + RUN_OFFSET_BITS)
+
+static inline u64 run_encode(unsigned int offset, unsigned long pfn,
+			     unsigned int nr)
+{
+	return (u64)pfn << RUN_PFN_SHIFT | offset << RUN_NR_BITS | (nr - 1);
+}
+
+static inline unsigned int run_offset(u64 run)
+{
+	return (run >> RUN_NR_BITS) & WINDOW_MASK;
+}
+
+static inline unsigned int run_nr(u64 run)
+{
+	return (run & WINDOW_MASK) + 1;
+}
+
+static inline unsigned long run_pfn(u64 run)
+{
+	return run >> RUN_PFN_SHIFT;
+}
+
+/* Append pages to sorted runs, as a part of the last run where they are. */
+static inline void runs_append(u64 *runs, unsigned int *nr_runs,
+			       unsigned int offset, unsigned long pfn,
+			       unsigned int nr)
+{
+	if (*nr_runs) {
+		u64 *before = &runs[*nr_runs - 1];
+
+		if (run_pfn(*before) + run_nr(*before) == pfn &&
+		    run_offset(*before) + run_nr(*before) == offset) {
+			*before += nr;
+			return;
+		}
+	}
+	runs[(*nr_runs)++] = run_encode(offset, pfn, nr);
+}
+
+/**
+ * pin_batch_add() - record pages that were pinned
+ * @batch: the batch
+ * @index: page index of the first one, above what is in @batch
+ * @pfn: page frame number of the first one
+ * @nr: number of physically contiguous pages, within one window
+ *
+ * Context: Any context.
+ */
+static inline void pin_batch_add(struct pin_batch *batch, unsigned long index,
+				 unsigned long pfn, unsigned int nr)
+{
+	runs_append(batch->runs, &batch->nr_runs, index & WINDOW_MASK, pfn, nr);
+}
 
 /**
  * struct pin_source_ops - one kind of memory
  * @name: for people
  * @prot: IOMMU protection bits that such memory needs besides read and write
- * @pin: pin @range, which lies in one window, and add its runs to the batch;
- *	all or nothing. May fault on user memory and sleep for as long as user
- *	space likes.
+ * @pin: pin @range, which lies in one window, and add its runs to the batch.
+ *	What is in the batch on error is unpinned by the caller. May fault on
+ *	user memory and sleep for as long as user space likes.
  * @unpin: undo @pin for a part of one run. Cannot fail.
  * @copy: read or write bytes that nobody has pinned. Returns 0 or an errno.
  * @release: drop what the source holds; the caller frees the struct
@@ -360,7 +426,7 @@ struct pin_source_ops {
  * struct pin_source - memory that can be pinned, and what of it is
  * @ops: what kind of memory it is
  * @ctx: whose counters it moves
- * @kref: one for each area that maps a part of it
+ * @kref: one for each area that maps a part of it and each pin of an access
  * @pin_lock: only one claim grows at a time; user memory is touched under it,
  *	so nothing that releases a claim takes it
  * @lock: guards @claims, @windows, @growing
@@ -368,11 +434,15 @@ struct pin_source_ops {
  * @grows_in: the window in which that is so
  * @claims: intervals of page indexes that somebody needs pinned
  * @windows: where the pages of an index are, see pages.c
+ * @first_window: the window of the lowest index, which is entry 0 of @windows
+ *	so that a small source takes no node of it; constant
  * @writable: pinned for writing; DMA may have changed the pages
  * @account_mode: how pins are charged
  * @user: who is charged and limited in ACCOUNT_USER
  * @task: whose RLIMIT_MEMLOCK counts
  * @mm: whose memory it is and who is charged
+ * @nr_unsettled: pages that @settle_work takes off the charge of @mm
+ * @settle_work: holds a reference while it is queued
  */
 struct pin_source {
 	const struct pin_source_ops *ops;
@@ -384,14 +454,20 @@ struct pin_source {
 	unsigned long grows_in;
 	struct rb_root_cached claims;
 	struct xarray windows;
+	unsigned long first_window;
 	bool writable;
 	enum account_mode account_mode;
 	struct user_struct *user;
 	struct task_struct *task;
 	struct mm_struct *mm;
+	atomic_long_t nr_unsettled;
+	struct work_struct settle_work;
 };
 
+extern struct workqueue_struct *iommufd_workqueue;
+
 struct pin_source *pin_source_alloc_user(struct iommufd_ctx *ctx,
+					 unsigned long first_index,
 					 bool writable);
 void pin_source_init(struct pin_source *source, struct iommufd_ctx *ctx,
 		     const struct pin_source_ops *ops, bool writable);
@@ -417,17 +493,15 @@ unsigned long pin_source_record_bytes(struct pin_source *source);
  * @source: the source; its lock is held while the cursor is in use
  * @range: what is still to come
  * @done: nothing is
- * @window: the window that is decoded
- * @runs: its runs
+ * @runs: the runs of the window that is decoded
  * @nr_runs: how many
- * @next_run: which one is next
+ * @next_run: which one is next; the next window if there is none
  * @whole: where the run of a window that is one run unfolds
  */
 struct run_cursor {
 	struct pin_source *source;
 	struct page_range range;
 	bool done;
-	unsigned long window;
 	const u64 *runs;
 	unsigned int nr_runs;
 	unsigned int next_run;
@@ -436,7 +510,14 @@ struct run_cursor {
 
 void run_cursor_init(struct run_cursor *cursor, struct pin_source *source,
 		     struct page_range range);
-bool run_cursor_next(struct run_cursor *cursor, struct run *run);
+unsigned int run_cursor_read(struct run_cursor *cursor, struct run *runs,
+			     unsigned int max);
+
+/* The next run, for who has no use for several. */
+static inline bool run_cursor_next(struct run_cursor *cursor, struct run *run)
+{
+	return run_cursor_read(cursor, run, 1);
+}
 
 /* Address spaces ---------------------------------------------------------- */
 
@@ -624,9 +705,8 @@ struct iommufd_hw_pagetable {
  * @seq: position in that list, ever growing
  * @automatic: made by an attach; ends with its last device
  * @in_ioas: it is in the list
- * @enforce_cache_coherency: DMA cannot bypass the CPU's caches; set before
- *	the first mapping or under the group lock of an attach
- * @nest_parent: may be the parent of a nested page table
+ * @enforce_cache_coherency: DMA cannot bypass the CPU's caches; set under
+ *	domains_rwsem before the first mapping, and never taken back
  */
 struct iommufd_hwpt_paging {
 	struct iommufd_hw_pagetable common;
@@ -636,7 +716,6 @@ struct iommufd_hwpt_paging {
 	bool automatic;
 	bool in_ioas;
 	bool enforce_cache_coherency;
-	bool nest_parent;
 };
 
 static inline struct iommufd_hwpt_paging *
@@ -743,7 +822,8 @@ void iommufd_group_verify(struct iommufd_group *group);
  * @entered: the address space that it holds a use on, until its pins in it
  *	are gone; written under @change_lock
  * @ioas_node: in iommufd_ioas::accesses; guarded by areas_rwsem of @entered
- * @nr_pins: pins that it has in @entered; guarded by areas_rwsem
+ * @nr_pins: pins that it has in @entered, and unpins under way: until it is
+ *	zero @entered stays
  */
 struct iommufd_access {
 	struct iommufd_object obj;
@@ -755,7 +835,7 @@ struct iommufd_access {
 	struct iommufd_ioas *ioas;
 	struct iommufd_ioas *entered;
 	struct list_head ioas_node;
-	unsigned long nr_pins;
+	atomic_long_t nr_pins;
 };
 
 void iommufd_access_notify_unmap(struct iommufd_ioas *ioas,

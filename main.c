@@ -169,7 +169,6 @@ static int iommufd_open(struct inode *inode, struct file *file)
 	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	mutex_init(&ctx->groups_lock);
 	xa_init(&ctx->groups);
-	mutex_init(&ctx->option_lock);
 	spin_lock_init(&ctx->refusal_lock);
 	ctx->file = file;
 	file->private_data = ctx;
@@ -184,7 +183,6 @@ static int iommufd_release(struct inode *inode, struct file *file)
 	WARN_ON_ONCE(!xa_empty(&ctx->groups));
 	WARN_ON_ONCE(atomic_long_read(&ctx->nr_pinned) ||
 		     atomic_long_read(&ctx->nr_charged));
-	mutex_destroy(&ctx->option_lock);
 	mutex_destroy(&ctx->groups_lock);
 	kfree(ctx);
 	return 0;
@@ -272,16 +270,23 @@ static struct miscdevice iommufd_misc = {
 	.fops = &iommufd_fops,
 };
 
+/* Takes off charges that could not be taken off at once, see pages.c. */
+struct workqueue_struct *iommufd_workqueue;
+
 static int __init iommufd_init(void)
 {
-	int error;
+	int error = -ENOMEM;
 
-	error = iommufd_test_init();
-	if (error)
-		return error;
-	error = misc_register(&iommufd_misc);
-	if (error)
-		iommufd_test_exit();
+	iommufd_workqueue = alloc_workqueue("iommufd", WQ_UNBOUND, 0);
+	if (iommufd_workqueue)
+		error = iommufd_test_init();
+	if (!error) {
+		error = misc_register(&iommufd_misc);
+		if (error)
+			iommufd_test_exit();
+	}
+	if (error && iommufd_workqueue)
+		destroy_workqueue(iommufd_workqueue);
 	return error;
 }
 module_init(iommufd_init);
@@ -290,6 +295,7 @@ static void __exit iommufd_exit(void)
 {
 	misc_deregister(&iommufd_misc);
 	iommufd_test_exit();
+	destroy_workqueue(iommufd_workqueue);
 }
 module_exit(iommufd_exit);
 

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the suites share that need a context: one for each test case, closed
+ * when the case is over, whatever it left behind.
+ *
+ * A WARN of the kernel fails the case in which it appears, unless there was
+ * one before: verify() reports with WARN, and so does the core.
+ */
+#ifndef __IOMMUFD_TESTS_MOCK_H
+#define __IOMMUFD_TESTS_MOCK_H
+
+#include <kunit/test.h>
+#include <linux/anon_inodes.h>
+#include <linux/completion.h>
+#include <linux/debugfs.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/panic.h>
+#include <linux/sched.h>
+#include <linux/uaccess.h>
+
+#include "../iommufd_private.h"
+#include "../selftest.h"
+
+/**
+ * struct mock_test - what each test case has
+ * @test: the case
+ * @file: an open /dev/iommu
+ * @ctx: its context
+ * @user_page: a page of user memory for replies, once mock_command() ran
+ * @warned: there was a warning before the case began
+ */
+struct mock_test {
+	struct kunit *test;
+	struct file *file;
+	struct iommufd_ctx *ctx;
+	unsigned long user_page;
+	bool warned;
+};
+
+static inline struct iommufd_ctx *mock_ctx(struct kunit *test)
+{
+	struct mock_test *mock = test->priv;
+
+	return mock->ctx;
+}
+
+static inline void mock_test_close(void *data)
+{
+	struct mock_test *mock = data;
+
+	/* Whoever still holds the context would close it later. */
+	KUNIT_EXPECT_EQ(mock->test, 1, file_count(mock->file));
+	__fput_sync(mock->file);
+	if (!mock->warned)
+		KUNIT_EXPECT_FALSE(mock->test, test_taint(TAINT_WARN));
+}
+
+/* A context that is closed when the case is over; NULL or ERR_PTR. */
+static inline struct mock_test *mock_open(struct kunit *test)
+{
+	struct mock_test *mock;
+	int error;
+
+	mock = kunit_kzalloc(test, sizeof(*mock), GFP_KERNEL);
+	if (!mock)
+		return NULL;
+	mock->test = test;
+	mock->warned = test_taint(TAINT_WARN);
+	mock->file = anon_inode_getfile("[iommufd]", &iommufd_fops, NULL,
+					O_RDWR);
+	if (IS_ERR(mock->file))
+		return ERR_CAST(mock->file);
+	error = iommufd_fops.open(file_inode(mock->file), mock->file);
+	if (!error) {
+		mock->ctx = mock->file->private_data;
+		error = kunit_add_action_or_reset(test, mock_test_close, mock);
+	}
+	return error ? ERR_PTR(error) : mock;
+}
+
+static inline int mock_test_init(struct kunit *test)
+{
+	struct mock_test *mock = mock_open(test);
+
+	if (IS_ERR_OR_NULL(mock))
+		return mock ? PTR_ERR(mock) : -ENOMEM;
+	test->priv = mock;
+	return 0;
+}
+
+/*
+ * Let a thread come to where it waits, or to its end if it does not wait as it
+ * should: one that was only preempted could hide the difference.
+ */
+static inline void mock_wait_asleep(struct task_struct *task,
+				    struct completion *done)
+{
+	while (task_is_running(task) && !completion_done(done))
+		cond_resched();
+}
+
+/* User memory ------------------------------------------------------------- */
+
+/* Private memory that is there, of some pages and filled with bytes. */
+static inline unsigned long mock_user_memory(struct kunit *test,
+					     unsigned int nr_pages, u8 byte)
+{
+	unsigned long length = nr_pages * PAGE_SIZE;
+	unsigned long address;
+	void *contents;
+
+	contents = kunit_kmalloc(test, length, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, contents);
+	memset(contents, byte, length);
+	address = kunit_vm_mmap(test, NULL, 0, length, PROT_READ | PROT_WRITE,
+				MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, 0, address);
+	KUNIT_ASSERT_LT(test, address, (unsigned long)TASK_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user((void __user *)address, contents,
+					      length));
+	kunit_kfree(test, contents);
+	return address;
+}
+
+/* Execute a command; what it answers is in @args afterwards. */
+static inline int mock_command(struct kunit *test,
+			       int (*execute)(struct iommufd_command *command),
+			       void *args, u32 bytes)
+{
+	struct mock_test *mock = test->priv;
+	struct iommufd_command command = {
+		.ctx = mock->ctx,
+		.name = "kunit",
+		.user_bytes = bytes,
+		.args = args,
+	};
+
+	if (!mock->user_page)
+		mock->user_page = mock_user_memory(test, 1, 0);
+	command.user_buffer = (void __user *)mock->user_page;
+	return execute(&command);
+}
+
+static inline struct iommufd_ioas *mock_ioas(struct kunit *test)
+{
+	struct iommu_ioas_alloc args = { .size = sizeof(args) };
+	struct iommufd_ioas *ioas;
+
+	KUNIT_ASSERT_EQ(test, 0, mock_command(test, iommufd_ioas_alloc, &args,
+					      sizeof(args)));
+	ioas = iommufd_ioas_get(mock_ctx(test), args.out_ioas_id);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ioas);
+	iommufd_object_put(mock_ctx(test), &ioas->obj);
+	return ioas;
+}
+
+static inline int mock_map(struct kunit *test, struct iommufd_ioas *ioas,
+			   unsigned long user, unsigned long iova,
+			   unsigned long length, u32 access)
+{
+	struct iommu_ioas_map args = {
+		.size = sizeof(args),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | access,
+		.ioas_id = ioas->obj.id,
+		.user_va = user,
+		.length = length,
+		.iova = iova,
+	};
+
+	return mock_command(test, iommufd_ioas_map, &args, sizeof(args));
+}
+
+#define MOCK_RW (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
+
+/* Failures on purpose ----------------------------------------------------- */
+
+/*
+ * The kernel can fail the n-th allocation of a task, but leaves out those that
+ * may sleep unless it is told not to, and only debugfs can tell it.
+ */
+static inline void *mock_debugfs_value(const char *folder, const char *name)
+{
+	struct dentry *parent, *file;
+	void *value = NULL;
+
+	parent = debugfs_lookup(folder, NULL);
+	if (!parent)
+		return NULL;
+	file = debugfs_lookup(name, parent);
+	if (file)
+		value = d_inode(file)->i_private;
+	dput(file);
+	dput(parent);
+	return value;
+}
+
+struct mock_fail_setting {
+	bool *ignore_wait;
+	unsigned long *verbose;
+	bool old_ignore_wait;
+	unsigned long old_verbose;
+};
+
+static inline void mock_fail_restore(void *data)
+{
+	struct mock_fail_setting *setting = data;
+
+	WRITE_ONCE(*setting->ignore_wait, setting->old_ignore_wait);
+	WRITE_ONCE(*setting->verbose, setting->old_verbose);
+}
+
+static inline void mock_fail_quietly(struct kunit *test, const char *folder)
+{
+	struct mock_fail_setting *setting;
+
+	setting = kunit_kzalloc(test, sizeof(*setting), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, setting);
+	setting->ignore_wait = mock_debugfs_value(folder, "ignore-gfp-wait");
+	setting->verbose = mock_debugfs_value(folder, "verbose");
+	if (!setting->ignore_wait || !setting->verbose)
+		kunit_skip(test, "%s cannot be set", folder);
+	setting->old_ignore_wait = *setting->ignore_wait;
+	setting->old_verbose = *setting->verbose;
+	WRITE_ONCE(*setting->ignore_wait, false);
+	WRITE_ONCE(*setting->verbose, 0);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
+							   mock_fail_restore,
+							   setting));
+}
+
+/* Skip the case if this kernel cannot fail allocations. */
+static inline void mock_need_fail_nth(struct kunit *test)
+{
+	mock_fail_quietly(test, "failslab");
+	mock_fail_quietly(test, "fail_page_alloc");
+}
+
+static inline void mock_fail_nth_begin(unsigned int nth)
+{
+	WRITE_ONCE(current->fail_nth, nth);
+}
+
+/* Whether the failure has happened; if not, there were fewer allocations. */
+static inline bool mock_fail_nth_end(void)
+{
+	bool failed = !READ_ONCE(current->fail_nth);
+
+	WRITE_ONCE(current->fail_nth, 0);
+	return failed;
+}
+
+#endif
