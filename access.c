@@ -19,6 +19,7 @@
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/wait_bit.h>
 
 #include "iommufd_private.h"
 
@@ -94,7 +95,8 @@ void iommufd_access_destroy_object(struct iommufd_object *object)
 	struct iommufd_access *access =
 		container_of(object, struct iommufd_access, obj);
 
-	IOMMUFD_ASSERT(!access->entered && !access->nr_pins);
+	IOMMUFD_ASSERT(!access->entered &&
+		       !atomic_long_read(&access->nr_pins));
 	mutex_destroy(&access->change_lock);
 }
 
@@ -116,13 +118,6 @@ EXPORT_SYMBOL_NS_GPL(iommufd_access_destroy, "IOMMUFD");
 
 /* Attach, replace, detach ------------------------------------------------- */
 
-static bool access_has_no_pins(struct iommufd_access *access,
-			       struct iommufd_ioas *ioas)
-{
-	guard(rwsem_read)(&ioas->areas_rwsem);
-	return !access->nr_pins;
-}
-
 /*
  * No new pins and copies; the driver lets go of the old ones in its callback,
  * and what it then still holds is waited for.
@@ -136,13 +131,7 @@ static void access_let_go(struct iommufd_access *access,
 		list_del_init(&access->ioas_node);
 	if (access->ops && access->ops->unmap)
 		access->ops->unmap(access->data, 0, ULONG_MAX);
-	for (;;) {
-		int seen = atomic_read(&ioas->changes);
-
-		if (access_has_no_pins(access, ioas))
-			return;
-		wait_event(ioas->wait, atomic_read(&ioas->changes) != seen);
-	}
+	wait_var_event(&access->nr_pins, !atomic_long_read(&access->nr_pins));
 }
 
 static void access_leave(struct iommufd_access *access,
@@ -270,13 +259,17 @@ static struct iommufd_access *next_access(struct iommufd_ioas *ioas, u32 id)
 	struct iommufd_access *access, *next = NULL;
 
 	guard(rwsem_read)(&ioas->areas_rwsem);
-	list_for_each_entry(access, &ioas->accesses, ioas_node)
-		if (access->obj.id > id && access->ops && access->ops->unmap &&
-		    (!next || access->obj.id < next->obj.id))
-			next = access;
-	/* One that is on its way out has left the list, or is about to. */
-	if (next && iommufd_object_hold(&next->obj))
-		return NULL;
+	list_for_each_entry(access, &ioas->accesses, ioas_node) {
+		if (access->obj.id <= id || !access->ops || !access->ops->unmap ||
+		    (next && access->obj.id > next->obj.id))
+			continue;
+		/* One that is on its way out lets go by itself. */
+		if (iommufd_object_hold(&access->obj))
+			continue;
+		if (next)
+			iommufd_object_put(next->ctx, &next->obj);
+		next = access;
+	}
 	return next;
 }
 
@@ -464,7 +457,7 @@ static int pins_commit(struct iommufd_access *access, struct iommufd_ioas *ioas,
 		rb_link_node(&pin->node, parent, link);
 		rb_insert_color(&pin->node, &pin->area->pins);
 		list_del(&pin->link);
-		access->nr_pins++;
+		atomic_long_inc(&access->nr_pins);
 	}
 	return 0;
 }
@@ -561,7 +554,6 @@ static void area_unpin(struct iommufd_access *access, struct iommufd_area *area,
 	if (--pin->nr)
 		return;
 	rb_erase(&pin->node, &area->pins);
-	access->nr_pins--;
 	list_add_tail(&pin->link, gone);
 }
 
@@ -580,11 +572,14 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 	struct iommufd_ioas *ioas = READ_ONCE(access->entered);
 	struct iommufd_area *area;
 	struct iova_range range;
+	unsigned long nr_gone;
 	LIST_HEAD(gone);
 
 	/* Who has pins is attached, and stays so while it has. */
 	if (WARN_ON_ONCE(!ioas || iova_range_make(&range, iova, length)))
 		return;
+	/* This call counts like a pin, so that the IOAS outlives it. */
+	atomic_long_inc(&access->nr_pins);
 	scoped_guard(rwsem_write, &ioas->areas_rwsem) {
 		for (area = ioas_first_area(ioas, range); area;
 		     area = ioas_next_area(area, range)) {
@@ -596,39 +591,56 @@ void iommufd_access_unpin_pages(struct iommufd_access *access,
 			area_unpin(access, area, part, &gone);
 		}
 	}
+	nr_gone = list_count_nodes(&gone);
 	pins_free(&gone, NULL);
 	ioas_changed(ioas);
+	if (atomic_long_sub_and_test(1 + nr_gone, &access->nr_pins))
+		wake_up_var(&access->nr_pins);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_access_unpin_pages, "IOMMUFD");
 
 /* Reading and writing ----------------------------------------------------- */
 
-/* Copy what of the range is in one area. The source outlives the area. */
+/* Find the area at the start of a range and keep it: its UNMAP waits for us. */
+static struct iommufd_area *rw_area_get(struct iommufd_ioas *ioas,
+					struct iova_range range, bool write)
+{
+	struct iommufd_area *area;
+
+	guard(rwsem_write)(&ioas->areas_rwsem);
+	area = covering_area(ioas, range, write);
+	if (IS_ERR(area))
+		return area;
+	if (!write && !(area->prot & IOMMU_READ))
+		return ERR_PTR(-EPERM);
+	area->nr_users++;
+	return area;
+}
+
+static void rw_area_put(struct iommufd_ioas *ioas, struct iommufd_area *area)
+{
+	scoped_guard(rwsem_write, &ioas->areas_rwsem)
+		area->nr_users--;
+	ioas_changed(ioas);
+}
+
+/* Copy what of the range is in one area. */
 static int rw_part(struct iommufd_ioas *ioas, struct iova_range range,
 		   void *data, unsigned int flags, size_t *done)
 {
-	bool write = flags & IOMMUFD_ACCESS_RW_WRITE;
-	struct pin_source *source;
-	unsigned long skip, index;
+	struct iommufd_area *area;
+	unsigned long skip;
 	int error;
 
-	scoped_guard(rwsem_read, &ioas->areas_rwsem) {
-		struct iommufd_area *area = covering_area(ioas, range, write);
-
-		if (IS_ERR(area))
-			return PTR_ERR(area);
-		if (!write && !(area->prot & IOMMU_READ))
-			return -EPERM;
-		range.last = min(range.last, area->iova.last);
-		skip = range.first - area->iova.first + area->page_offset;
-		index = area_pages(area, range).first;
-		source = area->source;
-		kref_get(&source->kref);
-	}
+	area = rw_area_get(ioas, range, flags & IOMMUFD_ACCESS_RW_WRITE);
+	if (IS_ERR(area))
+		return PTR_ERR(area);
+	range.last = min(range.last, area->iova.last);
+	skip = range.first - area->iova.first + area->page_offset;
 	*done = iova_range_bytes(range);
-	error = pin_source_copy(source, index, offset_in_page(skip), data,
-				*done, flags);
-	pin_source_put(source);
+	error = pin_source_copy(area->source, area_pages(area, range).first,
+				offset_in_page(skip), data, *done, flags);
+	rw_area_put(ioas, area);
 	return error;
 }
 

@@ -322,7 +322,8 @@ static int attach_automatic(struct iommufd_device *device,
 		iommufd_object_put(device->ctx, &hwpt->common.obj);
 		if (!error)
 			*pt_id = id;
-		if (error != -EINVAL)
+		/* -ENOENT: it lost its last device and ended under our eyes. */
+		if (error != -EINVAL && error != -ENOENT)
 			return error;
 	}
 	return attach_new_automatic(device, ioas, attach, pt_id);
@@ -444,6 +445,7 @@ void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
 {
 	struct iommufd_group *group = idev->group;
 	struct iommufd_attachment *unused = NULL;
+	struct iommufd_ioas *ioas;
 
 	if (WARN_ON_ONCE(pasid != IOMMU_NO_PASID))
 		return;
@@ -451,13 +453,14 @@ void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
 		if (WARN_ON_ONCE(list_empty(&idev->attached_node)))
 			return;
 		list_del_init(&idev->attached_node);
-		unreserve_device(hwpt_ioas(group->attachment->hwpt), idev);
+		ioas = hwpt_ioas(group->attachment->hwpt);
 		if (list_empty(&group->attached)) {
 			unused = group->attachment;
 			iommu_detach_group_handle(unused->hwpt->domain,
 						  group->group);
 			group->attachment = NULL;
 		}
+		unreserve_device(ioas, idev);
 		if (IS_ENABLED(CONFIG_IOMMUFD_DEBUG))
 			iommufd_group_verify(group);
 	}

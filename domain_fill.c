@@ -31,36 +31,49 @@ struct iova_piece {
 
 /* Walks an area as pieces; source->lock is held. */
 struct piece_cursor {
-	struct run_cursor runs;
-	struct iommufd_area *area;
-	unsigned long next_iova;
+	struct run_cursor cursor;
+	struct iova_range rest;
+	unsigned int page_offset;
+	unsigned int nr_runs;
+	unsigned int next_run;
+	struct run runs[RUNS_AT_ONCE];
 };
 
 static void piece_cursor_init(struct piece_cursor *cursor,
 			      struct iommufd_area *area)
 {
-	run_cursor_init(&cursor->runs, area->source,
+	run_cursor_init(&cursor->cursor, area->source,
 			area_pages(area, area->iova));
-	cursor->area = area;
-	cursor->next_iova = area->iova.first;
+	cursor->rest = area->iova;
+	cursor->page_offset = area->page_offset;
+	cursor->nr_runs = 0;
+	cursor->next_run = 0;
 }
 
-static bool piece_cursor_next(struct piece_cursor *cursor,
-			      struct iova_piece *piece)
+static bool piece_cursor_refill(struct piece_cursor *cursor)
 {
-	struct iommufd_area *area = cursor->area;
-	unsigned long skip = 0;
-	struct run run;
+	cond_resched();
+	cursor->next_run = 0;
+	cursor->nr_runs = run_cursor_read(&cursor->cursor, cursor->runs,
+					  ARRAY_SIZE(cursor->runs));
+	return cursor->nr_runs;
+}
 
-	if (!run_cursor_next(&cursor->runs, &run))
+static inline bool piece_cursor_next(struct piece_cursor *cursor,
+				     struct iova_piece *piece)
+{
+	const struct run *run;
+
+	if (cursor->next_run == cursor->nr_runs && !piece_cursor_refill(cursor))
 		return false;
-	if (cursor->next_iova == area->iova.first)
-		skip = area->page_offset;
-	piece->iova = cursor->next_iova;
-	piece->phys = PFN_PHYS(run.pfn) + skip;
-	piece->bytes = min((run.nr << PAGE_SHIFT) - skip,
-			   area->iova.last - piece->iova + 1);
-	cursor->next_iova += piece->bytes;
+	run = &cursor->runs[cursor->next_run++];
+	piece->iova = cursor->rest.first;
+	piece->phys = PFN_PHYS(run->pfn) + cursor->page_offset;
+	/* The first page may begin before the area, the last end behind it. */
+	piece->bytes = min((run->nr << PAGE_SHIFT) - cursor->page_offset,
+			   iova_range_bytes(cursor->rest));
+	cursor->page_offset = 0;
+	cursor->rest.first += piece->bytes;
 	return true;
 }
 
@@ -82,6 +95,7 @@ static int map_page_by_page(struct iommu_domain *domain,
 				iommu_unmap(domain, piece->iova, done);
 			return error;
 		}
+		cond_resched();
 	}
 	return 0;
 }
@@ -119,7 +133,6 @@ int domain_map_area(struct iommu_domain *domain, struct iommufd_area *area,
 		error = map_piece(domain, &piece, area->prot, huge_pages);
 		if (!error)
 			mapped += piece.bytes;
-		cond_resched();
 	}
 	if (error && mapped)
 		iommu_unmap(domain, area->iova.first, mapped);
@@ -139,13 +152,14 @@ static size_t unmap_pieces(struct iommu_domain *domain,
 	guard(mutex)(&area->source->lock);
 	piece_cursor_init(&cursor, area);
 	while (piece_cursor_next(&cursor, &piece)) {
-		if (cursor.next_iova - first < UNMAP_PIECE_BYTES &&
-		    cursor.next_iova - 1 != area->iova.last)
+		unsigned long end = cursor.rest.first;
+
+		if (end - first < UNMAP_PIECE_BYTES &&
+		    end - 1 != area->iova.last)
 			continue;
-		unmapped += iommu_unmap_fast(domain, first,
-					     cursor.next_iova - first, gather);
-		first = cursor.next_iova;
-		cond_resched();
+		unmapped += iommu_unmap_fast(domain, first, end - first,
+					     gather);
+		first = end;
 	}
 	return unmapped;
 }

@@ -39,7 +39,7 @@ void _iommufd_object_undepend(struct iommufd_object *obj_dependent,
 	if (WARN_ON_ONCE(obj_dependent->type != obj_depended->type))
 		return;
 	/* Siblings never end by themselves: nobody is to be woken. */
-	atomic_long_sub(OBJECT_USE, &obj_depended->refs);
+	iommufd_object_drop(obj_depended, OBJECT_USE);
 }
 EXPORT_SYMBOL_NS_GPL(_iommufd_object_undepend, "IOMMUFD");
 

@@ -69,19 +69,15 @@ void iommufd_refused(struct iommufd_ctx *ctx, const char *command, int error)
 
 static void show_objects(struct seq_file *m, struct iommufd_ctx *ctx)
 {
-	unsigned long counts[IOMMUFD_OBJ_MAX] = {};
-	struct iommufd_object *object;
-	unsigned long id;
 	unsigned int type;
 
-	xa_lock(&ctx->objects);
-	xa_for_each(&ctx->objects, id, object)
-		counts[object->type]++;
-	xa_unlock(&ctx->objects);
-	for (type = 0; type < IOMMUFD_OBJ_MAX; type++)
-		if (counts[type])
-			seq_printf(m, "objects-%s:\t%lu\n",
-				   iommufd_object_name(type), counts[type]);
+	for (type = 0; type < IOMMUFD_OBJ_MAX; type++) {
+		int nr = atomic_read(&ctx->nr_objects[type]);
+
+		if (nr)
+			seq_printf(m, "objects-%s:\t%d\n",
+				   iommufd_object_name(type), nr);
+	}
 }
 
 /**

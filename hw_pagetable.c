@@ -25,20 +25,27 @@
  * Once enforced it stays so for all devices of the page table.
  *
  * Return: 0; -EINVAL if the IOMMU can enforce it for this device and cannot
- * for this page table (any more).
- * Context: The page table is new, or the group lock of @device is held.
+ * for this page table, or not any more, since something is mapped in it.
+ * Context: May sleep, but not for user memory. Takes domains_rwsem.
  */
 int iommufd_device_enforce_coherency(struct iommufd_device *device,
 				     struct iommufd_hwpt_paging *hwpt)
 {
 	struct iommu_domain *domain = hwpt->common.domain;
+	struct iommufd_ioas *ioas = hwpt->ioas;
 
-	if (!device->enforce_cache_coherency || hwpt->enforce_cache_coherency)
+	if (!device->enforce_cache_coherency ||
+	    READ_ONCE(hwpt->enforce_cache_coherency))
 		return 0;
+	guard(rwsem_write)(&ioas->domains_rwsem);
+	guard(rwsem_read)(&ioas->areas_rwsem);
+	/* Entries that are there already were made without it. */
+	if (hwpt->in_ioas && !RB_EMPTY_ROOT(&ioas->areas))
+		return -EINVAL;
 	if (!domain->ops->enforce_cache_coherency ||
 	    !domain->ops->enforce_cache_coherency(domain))
 		return -EINVAL;
-	hwpt->enforce_cache_coherency = true;
+	WRITE_ONCE(hwpt->enforce_cache_coherency, true);
 	return 0;
 }
 
@@ -144,13 +151,9 @@ static int check_hwpt_alloc(struct iommufd_command *command)
 {
 	struct iommu_hwpt_alloc *args = command->args;
 
-	if (args->flags & ~IOMMU_HWPT_FAULT_ID_VALID)
-		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
-				      "flags are not supported", args->flags,
-				      0);
 	if (args->flags || args->data_type != IOMMU_HWPT_DATA_NONE)
 		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
-				      "only paging HWPTs without faults",
+				      "only paging HWPTs without flags",
 				      args->flags, args->data_type);
 	if (args->__reserved || args->__reserved2 || args->fault_id)
 		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
@@ -161,46 +164,45 @@ static int check_hwpt_alloc(struct iommufd_command *command)
 	return 0;
 }
 
-/* What needs the device; it is given back before user memory is touched. */
-static struct iommufd_hwpt_paging *hwpt_alloc_for(struct iommufd_ctx *ctx,
-						  struct iommufd_ioas *ioas,
-						  u32 device_id)
+/* Pin and map, which may take long: nothing needs the device any more. */
+static int hwpt_fill_and_respond(struct iommufd_command *command,
+				 struct iommufd_hwpt_paging *hwpt)
 {
-	struct iommufd_hwpt_paging *hwpt;
-	struct iommufd_device *device;
+	struct iommu_hwpt_alloc *args = command->args;
+	int error;
 
-	device = iommufd_device_get(ctx, device_id);
-	if (IS_ERR(device))
-		return ERR_CAST(device);
-	hwpt = iommufd_hwpt_paging_alloc(device, ioas);
-	iommufd_object_put(ctx, &device->obj);
-	return hwpt;
+	error = mutex_lock_killable(&hwpt->ioas->attach_lock);
+	if (error)
+		return error;
+	error = iommufd_hwpt_paging_fill(hwpt);
+	mutex_unlock(&hwpt->ioas->attach_lock);
+	if (error)
+		return error;
+	args->out_hwpt_id = hwpt->common.obj.id;
+	return iommufd_respond(command, sizeof(*args));
 }
 
-static int hwpt_alloc_in(struct iommufd_command *command,
-			 struct iommufd_ioas *ioas)
+/* What needs the device: a page table that is still empty. */
+static struct iommufd_hwpt_paging *hwpt_prepare(struct iommufd_command *command,
+						struct iommufd_device *device)
 {
 	struct iommu_hwpt_alloc *args = command->args;
 	struct iommufd_hwpt_paging *hwpt;
-	int error;
+	struct iommufd_object *object;
 
-	hwpt = hwpt_alloc_for(command->ctx, ioas, args->dev_id);
-	if (IS_ERR(hwpt))
-		return PTR_ERR(hwpt);
-	error = mutex_lock_killable(&ioas->attach_lock);
-	if (!error) {
-		error = iommufd_hwpt_paging_fill(hwpt);
-		mutex_unlock(&ioas->attach_lock);
-	}
-	if (!error) {
-		args->out_hwpt_id = hwpt->common.obj.id;
-		error = iommufd_respond(command, sizeof(*args));
-	}
-	if (error)
-		iommufd_hwpt_paging_abort(command->ctx, hwpt);
+	object = iommufd_object_get(command->ctx, args->pt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(object))
+		return ERR_CAST(object);
+	if (object->type == IOMMUFD_OBJ_IOAS)
+		hwpt = iommufd_hwpt_paging_alloc(
+			device, container_of(object, struct iommufd_ioas, obj));
 	else
-		iommufd_object_publish(command->ctx, &hwpt->common.obj);
-	return error;
+		hwpt = ERR_PTR(iommufd_refuse(command->ctx, -EINVAL,
+					      "pt_id is not an IOAS",
+					      args->pt_id, object->type));
+	/* The page table has a use on its IOAS. */
+	iommufd_object_put(command->ctx, object);
+	return hwpt;
 }
 
 /**
@@ -215,23 +217,24 @@ static int hwpt_alloc_in(struct iommufd_command *command,
 int iommufd_hwpt_alloc(struct iommufd_command *command)
 {
 	struct iommu_hwpt_alloc *args = command->args;
-	struct iommufd_object *object;
+	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_device *device;
 	int error;
 
 	error = check_hwpt_alloc(command);
 	if (error)
 		return error;
-	object = iommufd_object_get(command->ctx, args->pt_id, IOMMUFD_OBJ_ANY);
-	if (IS_ERR(object))
-		return PTR_ERR(object);
-	if (object->type == IOMMUFD_OBJ_IOAS)
-		error = hwpt_alloc_in(command,
-				      container_of(object, struct iommufd_ioas,
-						   obj));
+	device = iommufd_device_get(command->ctx, args->dev_id);
+	if (IS_ERR(device))
+		return PTR_ERR(device);
+	hwpt = hwpt_prepare(command, device);
+	iommufd_object_put(command->ctx, &device->obj);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	error = hwpt_fill_and_respond(command, hwpt);
+	if (error)
+		iommufd_hwpt_paging_abort(command->ctx, hwpt);
 	else
-		error = iommufd_refuse(command->ctx, -EINVAL,
-				       "pt_id is not an IOAS", args->pt_id,
-				       object->type);
-	iommufd_object_put(command->ctx, object);
+		iommufd_object_publish(command->ctx, &hwpt->common.obj);
 	return error;
 }

@@ -228,6 +228,7 @@ static bool find_in_window(struct iommufd_ioas *ioas,
 		if (gap_fits(request, gap, iova))
 			return true;
 		above = area->iova.first;
+		cond_resched();
 	}
 	if (top && to_area(top)->iova.last >= window.last)
 		return false;
@@ -462,6 +463,7 @@ static int set_alignment(struct iommufd_ioas *ioas, unsigned long alignment)
 		if (!iova_range_aligned(area->iova, alignment) ||
 		    (area->page_offset & (alignment - 1)))
 			return -EADDRINUSE;
+		cond_resched();
 	}
 	ioas->alignment = alignment;
 	return 0;
@@ -482,6 +484,8 @@ int ioas_set_huge_pages(struct iommufd_ioas *ioas, bool enable)
 
 	guard(rwsem_write)(&ioas->domains_rwsem);
 	guard(rwsem_write)(&ioas->areas_rwsem);
+	if (ioas->huge_pages == enable)
+		return 0;
 	if (!enable && !list_empty(&ioas->domains) &&
 	    !RB_EMPTY_ROOT(&ioas->areas))
 		return -EINVAL;
@@ -698,9 +702,12 @@ static int insert_areas(struct iommufd_ioas *ioas, struct list_head *areas,
 	}
 	at = range.first;
 	list_for_each_entry(area, areas, batch) {
-		if ((at ^ area->page_offset) & (ioas->alignment - 1))
+		unsigned long bytes = iova_range_bytes(area->iova);
+
+		if ((at | area->page_offset | bytes) & (ioas->alignment - 1))
 			return -EINVAL;
-		at += iova_range_bytes(area->iova);
+		at += bytes;
+		cond_resched();
 	}
 
 	at = range.first;
@@ -750,8 +757,10 @@ static void release_areas(struct list_head *areas)
 {
 	struct iommufd_area *area;
 
-	list_for_each_entry(area, areas, batch)
+	list_for_each_entry(area, areas, batch) {
 		area_release_claim(area);
+		cond_resched();
+	}
 }
 
 /*
@@ -886,6 +895,7 @@ int ioas_copy_areas(struct iommufd_ioas *source, struct iova_range range,
 		if (part.last == range.last)
 			return 0;
 		range.first = part.last + 1;
+		cond_resched();
 	}
 }
 
@@ -1023,7 +1033,7 @@ int ioas_unmap(struct iommufd_ioas *ioas, struct iova_range range,
 		cond_resched();
 		if (step == UNMAP_DONE)
 			return 0;
-		if (step == UNMAP_BATCH) {
+		if (step == UNMAP_BATCH && !fatal_signal_pending(current)) {
 			notified = false;
 			continue;
 		}
@@ -1032,11 +1042,16 @@ int ioas_unmap(struct iommufd_ioas *ioas, struct iova_range range,
 			notified = true;
 			continue;
 		}
-		error = step < 0 ? step : ioas_wait_change(ioas, seen);
+		if (step == UNMAP_BATCH)
+			error = -EINTR;
+		else
+			error = step < 0 ? step : ioas_wait_change(ioas, seen);
 		if (error) {
 			unmap_withdraw(ioas, range, &batch);
 			return error;
 		}
+		/* What changed may be another area, of which nobody was told. */
+		notified = false;
 	}
 }
 
@@ -1194,7 +1209,9 @@ static void drop_claims(struct iommufd_ioas *ioas)
 		if (area->state != AREA_LIVE || !area->claimed)
 			continue;
 		area_release_claim(area);
-		ioas->nr_unclaimed++;
+		if (!area->claimed)
+			ioas->nr_unclaimed++;
+		cond_resched();
 	}
 }
 

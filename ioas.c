@@ -249,7 +249,8 @@ static int make_user_area(struct iommufd_ctx *ctx, u64 address, u64 length,
 		return iommufd_refuse(ctx, error, "no such user memory",
 				      address, length);
 	memory.first = untagged_addr(memory.first);
-	source = pin_source_alloc_user(ctx, writable);
+	source = pin_source_alloc_user(ctx, memory.first >> PAGE_SHIFT,
+				       writable);
 	if (IS_ERR(source))
 		return PTR_ERR(source);
 	area = iommufd_area_alloc(source, memory.first >> PAGE_SHIFT,
@@ -420,7 +421,8 @@ static int set_rlimit_mode(struct iommufd_ctx *ctx, u64 value)
 	if (value > 1)
 		return iommufd_refuse(ctx, -EINVAL, "not an accounting mode",
 				      value, 0);
-	guard(mutex)(&ctx->option_lock);
+	/* Taking an id needs the same lock. */
+	guard(spinlock)(&ctx->objects.xa_lock);
 	if (!xa_empty(&ctx->objects))
 		return iommufd_refuse(ctx, -EBUSY,
 				      "the first object was made already",

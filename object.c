@@ -127,8 +127,10 @@ struct iommufd_object *__iommufd_object_alloc(struct iommufd_ctx *ctx,
 void iommufd_object_publish(struct iommufd_ctx *ctx,
 			    struct iommufd_object *object)
 {
-	void *old = xa_store(&ctx->objects, object->id, object,
-			     GFP_KERNEL_ACCOUNT);
+	void *old;
+
+	atomic_inc(&ctx->nr_objects[object->type]);
+	old = xa_store(&ctx->objects, object->id, object, GFP_KERNEL_ACCOUNT);
 
 	/* A reserved slot reads as NULL. */
 	WARN_ON_ONCE(old);
@@ -177,6 +179,7 @@ static void object_free(struct iommufd_ctx *ctx, struct iommufd_object *object)
 	IOMMUFD_ASSERT(!(atomic_long_read(&object->refs) &
 			 (OBJECT_HOLDS | OBJECT_USES)));
 	object_classes[object->type].destroy(object);
+	atomic_dec(&ctx->nr_objects[object->type]);
 	xa_erase(&ctx->objects, object->id);
 	kfree(object);
 }
@@ -206,8 +209,7 @@ static void object_dropped(struct iommufd_ctx *ctx,
  */
 void iommufd_object_put(struct iommufd_ctx *ctx, struct iommufd_object *object)
 {
-	object_dropped(ctx, object,
-		       atomic_long_sub_return(OBJECT_HOLD, &object->refs));
+	object_dropped(ctx, object, iommufd_object_drop(object, OBJECT_HOLD));
 }
 
 /**
@@ -229,7 +231,7 @@ void iommufd_object_unuse(struct iommufd_ctx *ctx,
 		left = refs - OBJECT_USE;
 		if ((left & OBJECT_ENDS_UNUSED) && !(left & OBJECT_USES))
 			left |= OBJECT_DYING;
-	} while (!atomic_long_try_cmpxchg_release(&object->refs, &refs, left));
+	} while (!atomic_long_try_cmpxchg(&object->refs, &refs, left));
 	if (left & OBJECT_ENDS_UNUSED)
 		object_dropped(ctx, object, left);
 }

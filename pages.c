@@ -39,11 +39,6 @@
 
 /* Runs -------------------------------------------------------------------- */
 
-/* An encoded run: pfn, offset of its first index in the window, count - 1. */
-#define RUN_NR_BITS WINDOW_SHIFT
-#define RUN_OFFSET_BITS WINDOW_SHIFT
-#define RUN_PFN_SHIFT (RUN_NR_BITS + RUN_OFFSET_BITS)
-
 /* What an entry is: the tags that the xarray leaves to us. */
 enum entry_tag {
 	TAG_LIST = 0,
@@ -57,57 +52,6 @@ struct run_list {
 	u64 nr;
 	u64 runs[] __counted_by(nr);
 };
-
-static u64 run_encode(unsigned int offset, unsigned long pfn, unsigned int nr)
-{
-	return (u64)pfn << RUN_PFN_SHIFT | offset << RUN_NR_BITS | (nr - 1);
-}
-
-static unsigned int run_offset(u64 run)
-{
-	return (run >> RUN_NR_BITS) & WINDOW_MASK;
-}
-
-static unsigned int run_nr(u64 run)
-{
-	return (run & WINDOW_MASK) + 1;
-}
-
-static unsigned long run_pfn(u64 run)
-{
-	return run >> RUN_PFN_SHIFT;
-}
-
-/* Append pages to sorted runs, as a part of the last run where they are. */
-static void runs_append(u64 *runs, unsigned int *nr_runs, unsigned int offset,
-			unsigned long pfn, unsigned int nr)
-{
-	if (*nr_runs) {
-		u64 *before = &runs[*nr_runs - 1];
-
-		if (run_offset(*before) + run_nr(*before) == offset &&
-		    run_pfn(*before) + run_nr(*before) == pfn) {
-			*before += nr;
-			return;
-		}
-	}
-	runs[(*nr_runs)++] = run_encode(offset, pfn, nr);
-}
-
-/**
- * pin_batch_add() - record pages that were pinned
- * @batch: the batch
- * @index: page index of the first one, above what is in @batch
- * @pfn: page frame number of the first one
- * @nr: number of physically contiguous pages, within one window
- *
- * Context: Any context.
- */
-void pin_batch_add(struct pin_batch *batch, unsigned long index,
-		   unsigned long pfn, unsigned int nr)
-{
-	runs_append(batch->runs, &batch->nr_runs, index & WINDOW_MASK, pfn, nr);
-}
 
 static void *whole_encode(unsigned long pfn)
 {
@@ -132,6 +76,7 @@ static void window_view(struct window_view *view, void *entry)
 
 	view->runs = NULL;
 	view->nr = 0;
+	view->whole = 0;
 	if (!entry)
 		return;
 	switch (xa_pointer_tag(entry)) {
@@ -242,80 +187,112 @@ void run_cursor_init(struct run_cursor *cursor, struct pin_source *source,
 	cursor->source = source;
 	cursor->range = range;
 	cursor->done = false;
-	cursor->window = ULONG_MAX;
+	cursor->nr_runs = 0;
+	cursor->next_run = 0;
 }
 
-static void cursor_enter(struct run_cursor *cursor, unsigned long window)
+/* The entry of @windows for an index. */
+static unsigned long window_index(const struct pin_source *source,
+				  unsigned long index)
 {
+	return (index >> WINDOW_SHIFT) - source->first_window;
+}
+
+static void cursor_enter(struct run_cursor *cursor)
+{
+	struct pin_source *source = cursor->source;
+	unsigned long index = cursor->range.first;
 	struct window_view view;
 
-	window_view(&view, xa_load(&cursor->source->windows, window));
-	cursor->window = window;
+	window_view(&view, xa_load(&source->windows,
+				   window_index(source, index)));
 	cursor->whole = view.whole;
 	cursor->runs = view.runs == &view.whole ? &cursor->whole : view.runs;
 	cursor->nr_runs = view.nr;
-	cursor->next_run = window_seek(&view, cursor->range.first & WINDOW_MASK);
+	cursor->next_run = window_seek(&view, index & WINDOW_MASK);
 }
 
-/* The next piece, not longer than a window. */
-static bool cursor_piece(struct run_cursor *cursor, struct run *run)
+/* Un-read the one run that was read since the window was entered. */
+static void cursor_step_back(struct run_cursor *cursor, unsigned long nr)
 {
-	unsigned int offset = cursor->range.first & WINDOW_MASK;
-	unsigned long window = cursor->range.first >> WINDOW_SHIFT;
-	unsigned int skip;
-	u64 encoded;
-
-	if (cursor->window != window)
-		cursor_enter(cursor, window);
-	if (WARN_ON_ONCE(cursor->next_run >= cursor->nr_runs))
-		return false;
-	encoded = cursor->runs[cursor->next_run];
-	if (WARN_ON_ONCE(run_offset(encoded) > offset))
-		return false;
-	skip = offset - run_offset(encoded);
-	run->index = cursor->range.first;
-	run->pfn = run_pfn(encoded) + skip;
-	run->nr = min(run_nr(encoded) - skip, page_range_nr(cursor->range));
-	return true;
+	cursor->next_run--;
+	cursor->range.first -= nr;
+	cursor->done = false;
 }
 
-static void cursor_advance(struct run_cursor *cursor, const struct run *run)
+/*
+ * The runs of one window, into @runs. Only the first one of a range can begin
+ * in the middle of what is recorded, only the last one can end there.
+ */
+static unsigned int read_window(struct run_cursor *cursor, struct run *runs,
+				unsigned int max)
 {
-	unsigned long last = run->index + run->nr - 1;
+	unsigned long index = cursor->range.first;
+	unsigned long base = index & ~WINDOW_MASK;
+	unsigned int last = min(cursor->range.last - base, WINDOW_MASK);
+	unsigned int offset = index & WINDOW_MASK;
+	const u64 *next = cursor->runs + cursor->next_run;
+	const u64 *end = next + min(cursor->nr_runs - cursor->next_run, max);
+	unsigned int nr = 0;
 
-	cursor->next_run++;
-	if (last == cursor->range.last)
-		cursor->done = true;
-	else
-		cursor->range.first = last + 1;
+	for (; next < end && offset <= last; next++, nr++) {
+		unsigned int skip = offset - run_offset(*next);
+		unsigned int count = run_nr(*next) - skip;
+
+		/* An index that nothing is said about. */
+		if (WARN_ON_ONCE(skip >= run_nr(*next)))
+			break;
+		if (unlikely(count > last - offset + 1))
+			count = last - offset + 1;
+		runs[nr].pfn = run_pfn(*next) + skip;
+		runs[nr].nr = count;
+		offset += count;
+	}
+	cursor->next_run += nr;
+	cursor->done = base + offset - 1 == cursor->range.last;
+	cursor->range.first = base + offset;
+	return nr;
 }
 
 /**
- * run_cursor_next() - the next run
+ * run_cursor_read() - the next runs
  * @cursor: the cursor
- * @run: the result: as long as the pages are contiguous, over any number of
- *	windows
+ * @runs: the result: each as long as the pages are contiguous, over any number
+ *	of windows
+ * @max: how many there is room for
  *
- * Return: true, or false at the end of the range.
+ * Return: how many there are; 0 at the end of the range.
  * Context: source->lock is held.
  */
-bool run_cursor_next(struct run_cursor *cursor, struct run *run)
+unsigned int run_cursor_read(struct run_cursor *cursor, struct run *runs,
+			     unsigned int max)
 {
-	struct run piece;
+	unsigned int nr = 0, more;
+	struct run first;
 
-	if (cursor->done || !cursor_piece(cursor, run))
-		return false;
-	cursor_advance(cursor, run);
-	/* Only a piece that reaches the end of a window can go on. */
-	while (!cursor->done && !(cursor->range.first & WINDOW_MASK)) {
-		if (!cursor_piece(cursor, &piece))
+	while (!cursor->done) {
+		/* Only where a window begins can a run be going on. */
+		if (cursor->next_run == cursor->nr_runs) {
+			cursor_enter(cursor);
+			if (nr) {
+				more = read_window(cursor, &first, 1);
+				if (!more)
+					break;
+				if (first.pfn == runs[nr - 1].pfn + runs[nr - 1].nr) {
+					runs[nr - 1].nr += first.nr;
+					continue;
+				}
+				cursor_step_back(cursor, first.nr);
+			}
+		}
+		if (nr == max)
 			break;
-		if (piece.pfn != run->pfn + run->nr)
+		more = read_window(cursor, runs + nr, max - nr);
+		if (!more)
 			break;
-		run->nr += piece.nr;
-		cursor_advance(cursor, &piece);
+		nr += more;
 	}
-	return true;
+	return nr;
 }
 
 /* Accounting -------------------------------------------------------------- */
@@ -345,7 +322,8 @@ static int charge_mm(struct pin_source *source, unsigned long nr)
 	struct mm_struct *mm = source->mm;
 	int error = 0;
 
-	mmap_write_lock(mm);
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
 	if (nr > limit || mm->locked_vm > limit - nr)
 		error = -ENOMEM;
 	else
@@ -371,18 +349,47 @@ static int charge(struct pin_source *source, unsigned long nr)
 	return 0;
 }
 
+static void settle(struct work_struct *work)
+{
+	struct pin_source *source =
+		container_of(work, struct pin_source, settle_work);
+
+	mmap_write_lock(source->mm);
+	source->mm->locked_vm -= atomic_long_xchg(&source->nr_unsettled, 0);
+	mmap_write_unlock(source->mm);
+	pin_source_put(source);
+}
+
+/*
+ * Whoever has the lock of the mm may be waiting for a page that user space
+ * never delivers, and a device may be on its way out: do not wait for it. The
+ * wrappers of the lock have no such call; they are about VMAs, none of which
+ * changes here.
+ */
+static void uncharge_mm(struct pin_source *source, unsigned long nr)
+{
+	struct rw_semaphore *mmap_lock = &source->mm->mmap_lock;
+
+	if (down_write_trylock(mmap_lock)) {
+		source->mm->locked_vm -= nr;
+		up_write(mmap_lock);
+		return;
+	}
+	atomic_long_add(nr, &source->nr_unsettled);
+	kref_get(&source->kref);
+	if (!queue_work(iommufd_workqueue, &source->settle_work))
+		pin_source_put(source);
+}
+
 /* To whom it was charged: neither fork nor exec nor exit change these. */
 static void uncharge(struct pin_source *source, unsigned long nr)
 {
 	if (!nr || source->account_mode == ACCOUNT_NONE)
 		return;
-	if (source->account_mode == ACCOUNT_USER) {
+	if (source->account_mode == ACCOUNT_USER)
 		atomic_long_sub(nr, &source->user->locked_vm);
-	} else {
-		mmap_write_lock(source->mm);
-		source->mm->locked_vm -= nr;
-		mmap_write_unlock(source->mm);
-	}
+	else
+		uncharge_mm(source, nr);
 	atomic64_sub(nr, &source->mm->pinned_vm);
 	atomic_long_sub(nr, &source->ctx->nr_charged);
 }
@@ -458,14 +465,14 @@ static unsigned int claim_extend(struct claimer *claimer,
 static void unpin_range(struct pin_source *source, struct page_range range)
 {
 	struct run_cursor cursor;
-	struct run run;
+	struct run runs[RUNS_AT_ONCE];
+	unsigned int nr, i;
 
 	run_cursor_init(&cursor, source, range);
-	while (!cursor.done && cursor_piece(&cursor, &run)) {
-		cursor_advance(&cursor, &run);
-		source->ops->unpin(source, run.pfn, run.nr);
-		if (!(cursor.range.first & WINDOW_MASK))
-			cond_resched();
+	while ((nr = run_cursor_read(&cursor, runs, ARRAY_SIZE(runs)))) {
+		for (i = 0; i < nr; i++)
+			source->ops->unpin(source, runs[i].pfn, runs[i].nr);
+		cond_resched();
 	}
 	atomic_long_sub(page_range_nr(range), &source->ctx->nr_pinned);
 }
@@ -486,13 +493,13 @@ static void unpin_batch(struct pin_source *source, struct pin_batch *batch)
  */
 static void forget_range(struct pin_source *source, struct page_range range)
 {
-	XA_STATE(xas, &source->windows, range.first >> WINDOW_SHIFT);
-	unsigned long last = range.last >> WINDOW_SHIFT;
+	XA_STATE(xas, &source->windows, window_index(source, range.first));
+	unsigned long last = window_index(source, range.last);
 	void *entry;
 
 	lockdep_assert_held(&source->lock);
 	if (interval_tree_iter_first(&source->claims,
-				     xas.xa_index << WINDOW_SHIFT,
+				     range.first & ~WINDOW_MASK,
 				     range.first | WINDOW_MASK))
 		xas_set(&xas, xas.xa_index + 1);
 	if (interval_tree_iter_first(&source->claims, range.last & ~WINDOW_MASK,
@@ -517,9 +524,9 @@ static void forget_range(struct pin_source *source, struct page_range range)
 	xas_unlock(&xas);
 }
 
-/* Unpin and forget what no claim covers in @range. Returns how many pages. */
+/* Unpin what no claim covers in @range. Returns how many pages. */
 static unsigned long unpin_gaps(struct pin_source *source,
-				struct page_range range)
+				struct page_range range, bool forget)
 {
 	struct interval_tree_span_iter span;
 	unsigned long nr = 0;
@@ -531,7 +538,8 @@ static unsigned long unpin_gaps(struct pin_source *source,
 		if (span.is_hole != 1)
 			continue;
 		unpin_range(source, gap);
-		forget_range(source, gap);
+		if (forget)
+			forget_range(source, gap);
 		nr += page_range_nr(gap);
 	}
 	return nr;
@@ -612,8 +620,10 @@ static void claim_undo(struct claimer *claimer, struct page_range range,
 		source->growing = false;
 		interval_tree_remove(claimer->claim, &source->claims);
 		if (start < range.first)
-			nr += unpin_gaps(source, (struct page_range){
-							 start, range.first - 1 });
+			nr += unpin_gaps(source,
+					 (struct page_range){ start,
+							      range.first - 1 },
+					 true);
 		for_each_clear_bitrange(first, end, gaps, WINDOW_PAGES) {
 			struct page_range kept = {
 				max(base + first, range.first),
@@ -621,9 +631,9 @@ static void claim_undo(struct claimer *claimer, struct page_range range,
 			};
 
 			if (kept.first <= kept.last)
-				nr += unpin_gaps(source, kept);
+				nr += unpin_gaps(source, kept, false);
 		}
-		/* Others may have left the window to us, whatever is ours. */
+		/* All of it is unpinned; others may have left it to us. */
 		forget_range(source, range);
 	}
 	uncharge(source, nr);
@@ -644,7 +654,8 @@ static int claim_window(struct claimer *claimer, struct page_range range)
 	if (!error) {
 		error = pin_gaps(claimer, base, gaps);
 		if (!error)
-			error = record_batch(claimer, base >> WINDOW_SHIFT);
+			error = record_batch(claimer, window_index(claimer->source,
+							    base));
 		if (error)
 			unpin_batch(claimer->source, &claimer->batch);
 	}
@@ -757,7 +768,7 @@ void pin_source_release(struct pin_source *source,
 
 	scoped_guard(mutex, &source->lock) {
 		interval_tree_remove(claim, &source->claims);
-		nr = unpin_gaps(source, range);
+		nr = unpin_gaps(source, range, true);
 	}
 	uncharge(source, nr);
 	/* A claim that grows is not in order until it is done. */
@@ -883,6 +894,7 @@ void pin_source_init(struct pin_source *source, struct iommufd_ctx *ctx,
 	source->task = get_task_struct(current->group_leader);
 	source->mm = current->mm;
 	mmgrab(source->mm);
+	INIT_WORK(&source->settle_work, settle);
 }
 
 static void source_free(struct kref *kref)
@@ -942,7 +954,7 @@ unsigned long pin_source_record_bytes(struct pin_source *source)
 static void verify_window(struct pin_source *source, unsigned long window,
 			  void *entry)
 {
-	unsigned long base = window << WINDOW_SHIFT;
+	unsigned long base = (source->first_window + window) << WINDOW_SHIFT;
 	struct window_view view;
 	unsigned int i, end = 0;
 

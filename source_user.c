@@ -15,28 +15,34 @@
 
 #include "iommufd_private.h"
 
-/* Is @next the page behind @nr pages that start at @page? */
-static inline bool page_continues(struct page *page, struct page *next,
-				  unsigned int nr)
+/* Is the struct page of the next page always the next struct page? */
+#define PAGES_ARE_FLAT                                                         \
+	(IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP) || IS_ENABLED(CONFIG_FLATMEM))
+
+/* How many of @nr pages follow one another in memory, from the first one. */
+static inline unsigned int count_contiguous(struct page **pages,
+					    unsigned int nr, unsigned long pfn)
 {
-	if (IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP) || IS_ENABLED(CONFIG_FLATMEM))
-		return next == page + nr;
-	return page_to_pfn(next) == page_to_pfn(page) + nr;
+	struct page *next = pages[0];
+	unsigned int i;
+
+	for (i = 1; i < nr; i++)
+		if (PAGES_ARE_FLAT ? pages[i] != ++next :
+				     page_to_pfn(pages[i]) != pfn + i)
+			break;
+	return i;
 }
 
 static void batch_pages(struct pin_batch *batch, unsigned long index,
 			struct page **pages, unsigned int nr)
 {
-	unsigned int first, i;
+	unsigned int first, count;
 
-	for (first = 0; first < nr; first = i) {
-		struct page *page = pages[first];
+	for (first = 0; first < nr; first += count) {
+		unsigned long pfn = page_to_pfn(pages[first]);
 
-		for (i = first + 1; i < nr; i++)
-			if (!page_continues(page, pages[i], i - first))
-				break;
-		pin_batch_add(batch, index + first, page_to_pfn(page),
-			      i - first);
+		count = count_contiguous(pages + first, nr - first, pfn);
+		pin_batch_add(batch, index + first, pfn, count);
 	}
 }
 
@@ -58,7 +64,10 @@ static long user_gup(struct pin_source *source, unsigned long index,
 					   pages);
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
-	mmap_read_lock(mm);
+	if (mmap_read_lock_killable(mm)) {
+		mmput(mm);
+		return -EINTR;
+	}
 	got = pin_user_pages_remote(mm, address, nr, user_gup_flags(source),
 				    pages, &locked);
 	if (locked)
@@ -90,6 +99,15 @@ static int user_pin(struct pin_source *source, struct page_range range,
 static void user_unpin(struct pin_source *source, unsigned long pfn,
 		       unsigned long nr)
 {
+	/* Otherwise in pieces that no section of memory ends in. */
+	while (!PAGES_ARE_FLAT && nr > WINDOW_PAGES - (pfn & WINDOW_MASK)) {
+		unsigned long piece = WINDOW_PAGES - (pfn & WINDOW_MASK);
+
+		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), piece,
+						 source->writable);
+		pfn += piece;
+		nr -= piece;
+	}
 	unpin_user_page_range_dirty_lock(pfn_to_page(pfn), nr,
 					 source->writable);
 }
@@ -107,7 +125,10 @@ static int user_copy_remote(struct pin_source *source, unsigned long index,
 
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
-	mmap_read_lock(mm);
+	if (mmap_read_lock_killable(mm)) {
+		mmput(mm);
+		return -EINTR;
+	}
 	got = pin_user_pages_remote(mm, index << PAGE_SHIFT, 1,
 				    write ? FOLL_WRITE : 0, &page, &locked);
 	if (locked)
@@ -156,13 +177,16 @@ static const struct pin_source_ops user_source_ops = {
 /**
  * pin_source_alloc_user() - make a source of the current process's memory
  * @ctx: the context
+ * @first_index: its lowest page index
  * @writable: pin it for writing
  *
  * Return: the source with one reference; -ENOMEM; -EINVAL for a kernel thread,
  * which has no memory to give.
  * Context: May sleep.
  */
-struct pin_source *pin_source_alloc_user(struct iommufd_ctx *ctx, bool writable)
+struct pin_source *pin_source_alloc_user(struct iommufd_ctx *ctx,
+					 unsigned long first_index,
+					 bool writable)
 {
 	struct pin_source *source;
 
@@ -172,5 +196,6 @@ struct pin_source *pin_source_alloc_user(struct iommufd_ctx *ctx, bool writable)
 	if (!source)
 		return ERR_PTR(-ENOMEM);
 	pin_source_init(source, ctx, &user_source_ops, writable);
+	source->first_window = first_index >> WINDOW_SHIFT;
 	return source;
 }
