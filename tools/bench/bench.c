@@ -22,6 +22,8 @@
 #include "memory.h"
 #include "vfio.h"
 
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
 #define MAPPED_BYTES	(64UL << 20)
 #define MAPPED_PAGES	((double)(MAPPED_BYTES / PAGE_BYTES))
 #define MAPPED_IOVA	(4UL << 30)
@@ -130,16 +132,33 @@ static int map_areas(struct setup *setup, const void *page)
 
 /* ---------------------------------------------------------------- cases */
 
-static void bench_map_and_unmap(struct setup *setup, enum memory_kind kind,
-				const char *map_name, const char *unmap_name)
-{
-	struct series map = SERIES(map_name, MAPPED_PAGES, REPETITIONS);
-	struct series unmap = SERIES(unmap_name, MAPPED_PAGES, REPETITIONS);
-	void *memory;
+/* What is done with each kind of memory; NULL for what is not. */
+struct memory_cases {
+	enum memory_kind kind;
+	const char *map, *unmap;
+	const char *copy, *unmap_copy;
+	const char *fill, *empty;
+};
 
-	if (!wanted(map_name) && !wanted(unmap_name))
+/* Neighbours come first: the kernel has them as long as nobody used memory. */
+static const struct memory_cases memory_cases[] = {
+	{ MEMORY_HUGE, "map huge", "unmap huge", "copy huge",
+	  "unmap copy huge", "fill huge", "empty huge" },
+	{ MEMORY_CONTIGUOUS, .map = "map contiguous",
+	  .unmap = "unmap contiguous" },
+	{ MEMORY_HUGE_APART, "map apart", "unmap apart", "copy apart",
+	  "unmap copy apart", "fill apart", "empty apart" },
+	{ MEMORY_SCATTERED, .map = "map scattered", .unmap = "unmap scattered" },
+};
+
+static void bench_map_and_unmap(struct setup *setup, const void *memory,
+				const struct memory_cases *cases)
+{
+	struct series map = SERIES(cases->map, MAPPED_PAGES, REPETITIONS);
+	struct series unmap = SERIES(cases->unmap, MAPPED_PAGES, REPETITIONS);
+
+	if (!wanted(map.name) && !wanted(unmap.name))
 		return;
-	memory = memory_new(kind, MAPPED_BYTES);
 	if (memory && !set_up(setup, true)) {
 		while (series_goes_on(&map) && series_goes_on(&unmap)) {
 			series_begin(&map);
@@ -150,54 +169,52 @@ static void bench_map_and_unmap(struct setup *setup, enum memory_kind kind,
 		}
 		teardown(setup);
 	}
-	if (memory)
-		memory_free(memory, MAPPED_BYTES);
 	series_print(&map);
 	series_print(&unmap);
 }
 
-/* The same memory a second time in the IOAS: the pins are there already. */
-static void bench_copy(struct setup *setup)
+static int copy_memory(struct setup *setup)
 {
-	struct series copy = SERIES("copy huge", MAPPED_PAGES, REPETITIONS);
-	struct series unmap = SERIES("unmap copy", MAPPED_PAGES, REPETITIONS);
-	void *memory;
+	return ioas_copy_at(setup->iommufd, setup->ioas_id, COPY_IOVA,
+			    setup->ioas_id, MAPPED_IOVA, MAPPED_BYTES,
+			    DMA_READ_WRITE);
+}
+
+/* The same memory a second time in the IOAS: the pins are there already. */
+static void bench_copy(struct setup *setup, const void *memory,
+		       const struct memory_cases *cases)
+{
+	struct series copy = SERIES(cases->copy, MAPPED_PAGES, REPETITIONS);
+	struct series unmap = SERIES(cases->unmap_copy, MAPPED_PAGES,
+				     REPETITIONS);
 
 	if (!wanted(copy.name) && !wanted(unmap.name))
 		return;
-	memory = memory_new(MEMORY_HUGE, MAPPED_BYTES);
 	if (memory && !set_up(setup, true)) {
 		copy.error = map_memory(setup, memory);
 		while (series_goes_on(&copy) && series_goes_on(&unmap)) {
 			series_begin(&copy);
-			if (series_end(&copy,
-				       ioas_copy_at(setup->iommufd,
-						    setup->ioas_id, COPY_IOVA,
-						    setup->ioas_id, MAPPED_IOVA,
-						    MAPPED_BYTES, DMA_READ_WRITE)))
+			if (series_end(&copy, copy_memory(setup)))
 				break;
 			series_begin(&unmap);
 			series_end(&unmap, unmap_memory(setup, COPY_IOVA));
 		}
 		teardown(setup);
 	}
-	if (memory)
-		memory_free(memory, MAPPED_BYTES);
 	series_print(&copy);
 	series_print(&unmap);
 }
 
 /* A second domain on the IOAS, filled from what the first one has. */
-static void bench_second_domain(struct setup *setup)
+static void bench_second_domain(struct setup *setup, const void *memory,
+				const struct memory_cases *cases)
 {
-	struct series fill = SERIES("fill domain", MAPPED_PAGES, REPETITIONS);
-	struct series empty = SERIES("empty domain", MAPPED_PAGES, REPETITIONS);
+	struct series fill = SERIES(cases->fill, MAPPED_PAGES, REPETITIONS);
+	struct series empty = SERIES(cases->empty, MAPPED_PAGES, REPETITIONS);
 	__u32 hwpt_id = 0;
-	void *memory;
 
 	if (!wanted(fill.name) && !wanted(empty.name))
 		return;
-	memory = memory_new(MEMORY_HUGE, MAPPED_BYTES);
 	if (memory && !set_up(setup, true)) {
 		fill.error = map_memory(setup, memory);
 		while (series_goes_on(&fill) && series_goes_on(&empty)) {
@@ -208,14 +225,46 @@ static void bench_second_domain(struct setup *setup)
 							 &hwpt_id)))
 				break;
 			series_begin(&empty);
-			series_end(&empty, iommufd_destroy(setup->iommufd, hwpt_id));
+			series_end(&empty,
+				   iommufd_destroy(setup->iommufd, hwpt_id));
 		}
 		teardown(setup);
 	}
-	if (memory)
-		memory_free(memory, MAPPED_BYTES);
 	series_print(&fill);
 	series_print(&empty);
+}
+
+static bool wants_memory(const struct memory_cases *cases)
+{
+	const char *const names[] = {
+		cases->map, cases->unmap, cases->copy, cases->unmap_copy,
+		cases->fill, cases->empty,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		if (names[i] && wanted(names[i]))
+			return true;
+	}
+	return false;
+}
+
+static void bench_memory(struct setup *setup, const struct memory_cases *cases)
+{
+	void *memory;
+
+	if (!wants_memory(cases))
+		return;
+	memory = memory_new(cases->kind, MAPPED_BYTES);
+	if (!memory)
+		fprintf(stderr, "bench: no memory for \"%s\"\n", cases->map);
+	bench_map_and_unmap(setup, memory, cases);
+	if (cases->copy)
+		bench_copy(setup, memory, cases);
+	if (cases->fill)
+		bench_second_domain(setup, memory, cases);
+	if (memory)
+		memory_free(memory, MAPPED_BYTES);
 }
 
 /* Every gap that is there is a page too small. */
@@ -292,6 +341,7 @@ int main(int argc, char **argv)
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	char *pages;
 	int option;
+	size_t i;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'e')
@@ -313,18 +363,14 @@ int main(int argc, char **argv)
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	if (say("percpu_pagelist_high_fraction", memory_shrink_free_lists()))
 		return 1;
+	series_mark_only(only_case);
+
+	for (i = 0; i < ARRAY_SIZE(memory_cases); i++)
+		bench_memory(&setup, &memory_cases[i]);
+
 	pages = memory_new(MEMORY_HUGE, HUGE_BYTES);
 	if (say("memory", pages ? 0 : -ENOMEM))
 		return 1;
-	series_mark_only(only_case);
-
-	bench_map_and_unmap(&setup, MEMORY_CONTIGUOUS,
-			    "map contiguous", "unmap contiguous");
-	bench_map_and_unmap(&setup, MEMORY_SCATTERED,
-			    "map scattered", "unmap scattered");
-	bench_map_and_unmap(&setup, MEMORY_HUGE, "map huge", "unmap huge");
-	bench_copy(&setup);
-	bench_second_domain(&setup);
 	bench_allocate(&setup, pages);
 	bench_unmap_areas(&setup, pages);
 	bench_close_areas(&setup, pages);

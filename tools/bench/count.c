@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <linux/perf_event.h>
@@ -51,10 +50,11 @@ bool clock_counts_instructions(void)
 
 /* ---------------------------------------------------------------- calls */
 
+/* Open while it counts only: a tracepoint that somebody has costs each caller. */
 struct calls {
 	const char *tracepoint;
 	int fd;
-	bool tried;
+	bool known;
 };
 
 static struct calls map_calls = { .tracepoint = "iommu/map", .fd = -1 };
@@ -63,20 +63,16 @@ static struct calls sync_calls = {
 	.tracepoint = "intel_iommu/cache_tag_flush_range", .fd = -1
 };
 
-static void calls_open(struct calls *calls)
+static void calls_begin(struct calls *calls)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_TRACEPOINT,
 		.size = sizeof(attr),
-		.disabled = 1,
 	};
 	char path[128];
 	int event_id;
 	FILE *file;
 
-	if (calls->tried)
-		return;
-	calls->tried = true;
 	snprintf(path, sizeof(path), "/sys/kernel/tracing/events/%s/id",
 		 calls->tracepoint);
 	file = fopen(path, "re");
@@ -90,23 +86,16 @@ static void calls_open(struct calls *calls)
 	fclose(file);
 }
 
-static void calls_begin(struct calls *calls)
-{
-	calls_open(calls);
-	if (calls->fd < 0)
-		return;
-	ioctl(calls->fd, PERF_EVENT_IOC_RESET, 0);
-	ioctl(calls->fd, PERF_EVENT_IOC_ENABLE, 0);
-}
-
 static uint64_t calls_end(struct calls *calls)
 {
 	uint64_t count = 0;
 
-	if (calls->fd < 0)
-		return 0;
-	ioctl(calls->fd, PERF_EVENT_IOC_DISABLE, 0);
-	return read(calls->fd, &count, sizeof(count)) == sizeof(count) ? count : 0;
+	calls->known = calls->fd >= 0 &&
+		       read(calls->fd, &count, sizeof(count)) == sizeof(count);
+	if (calls->fd >= 0)
+		close(calls->fd);
+	calls->fd = -1;
+	return count;
 }
 
 /* ---------------------------------------------------------------- series */
@@ -171,7 +160,7 @@ static int compare_samples(const void *a, const void *b)
 
 static void print_calls(const struct calls *calls, uint64_t count)
 {
-	if (calls->fd < 0)
+	if (!calls->known)
 		printf("\t-");
 	else
 		printf("\t%llu", (unsigned long long)count);
@@ -183,10 +172,8 @@ void series_print(struct series *series)
 	int last = series->nr_repetitions - 1;
 
 	if (series->error || series_goes_on(series)) {
-		const char *reason = strerrorname_np(-series->error);
-
 		printf("%s\t%s\t-\t-\t-\t-\n", series->name,
-		       reason ? reason : "-");
+		       series->error ? strerrorname_np(-series->error) : "-");
 		fflush(stdout);
 		return;
 	}

@@ -16,8 +16,8 @@
 
 /* /proc/self/pagemap and /proc/kpageflags: 64 bits a page. */
 #define PAGEMAP_PFN_MASK	((1ULL << 55) - 1)
-#define KPAGEFLAG_COMPOUND_HEAD	(1ULL << 15)
-#define KPAGEFLAG_COMPOUND_TAIL	(1ULL << 16)
+#define KPAGEFLAG_COMPOUND_HEAD	0x08000ULL
+#define KPAGEFLAG_COMPOUND_TAIL	0x10000ULL
 
 struct layout {
 	size_t nr_pages;
@@ -83,18 +83,30 @@ static bool layout_is(enum memory_kind kind, const struct layout *layout)
 		return layout->nr_runs > layout->nr_pages - layout->nr_pages / 100 &&
 		       !layout->nr_in_large_folios;
 	case MEMORY_HUGE:
-		return layout->nr_runs <= nr_huge &&
+		return layout->nr_runs <= 1 + nr_huge / 8 &&
+		       layout->nr_in_large_folios == layout->nr_pages;
+	case MEMORY_HUGE_APART:
+		return layout->nr_runs == nr_huge &&
 		       layout->nr_in_large_folios == layout->nr_pages;
 	}
 	return false;
 }
 
-static void touch_in_order(char *memory, size_t nr_bytes)
+static void touch_every(char *memory, size_t nr_bytes, size_t stride)
 {
 	size_t at;
 
-	for (at = 0; at < nr_bytes; at += PAGE_BYTES)
+	for (at = 0; at < nr_bytes; at += stride)
 		memory[at] = 1;
+}
+
+/* Every second huge page, then those in between. */
+static void touch_huge_pages_apart(char *memory, size_t nr_bytes)
+{
+	touch_every(memory, nr_bytes, 2 * HUGE_BYTES);
+	if (nr_bytes > HUGE_BYTES)
+		touch_every(memory + HUGE_BYTES, nr_bytes - HUGE_BYTES,
+			    2 * HUGE_BYTES);
 }
 
 /* Fisher and Yates, with the same numbers in every run. */
@@ -157,17 +169,27 @@ void *memory_new(enum memory_kind kind, size_t nr_bytes)
 
 	madvise(memory, nr_bytes,
 		kind == MEMORY_SCATTERED ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
-	if (kind == MEMORY_SCATTERED)
-		done = touch_in_random_order(memory, nr_bytes);
-	else
-		touch_in_order(memory, nr_bytes);
-	if (kind == MEMORY_CONTIGUOUS)
+	switch (kind) {
+	case MEMORY_CONTIGUOUS:
+		/* All of them, or the split gives way to the page of zeroes. */
+		touch_every(memory, nr_bytes, PAGE_BYTES);
 		done = split_huge_pages(memory, nr_bytes);
+		break;
+	case MEMORY_SCATTERED:
+		done = touch_in_random_order(memory, nr_bytes);
+		break;
+	case MEMORY_HUGE:
+		touch_every(memory, nr_bytes, HUGE_BYTES);
+		break;
+	case MEMORY_HUGE_APART:
+		touch_huge_pages_apart(memory, nr_bytes);
+		break;
+	}
 
 	if (!done || !layout_read(memory, nr_bytes, &layout) ||
 	    !layout_is(kind, &layout)) {
 		if (done)
-			fprintf(stderr, "memory: %zu pages in %zu runs, %zu of them in large folios\n",
+			fprintf(stderr, "memory: %zu pages, %zu runs, %zu in large folios\n",
 				layout.nr_pages, layout.nr_runs,
 				layout.nr_in_large_folios);
 		memory_free(memory, nr_bytes);

@@ -16,7 +16,8 @@
 enum memory_kind {
 	MEMORY_CONTIGUOUS,	/* folios of 4 KiB, neighbours in each 2 MiB */
 	MEMORY_SCATTERED,	/* folios of 4 KiB, no two neighbours */
-	MEMORY_HUGE,		/* folios of 2 MiB, mapped whole */
+	MEMORY_HUGE,		/* folios of 2 MiB, mapped whole, neighbours */
+	MEMORY_HUGE_APART,	/* folios of 2 MiB, mapped whole, no two neighbours */
 };
 
 /* Keep as few freed pages as possible out of the buddy allocator's sight. */
