@@ -348,10 +348,7 @@ static int attach_object(struct iommufd_device *device,
 {
 	switch (object->type) {
 	case IOMMUFD_OBJ_IOAS:
-		return attach_ioas(device,
-				   container_of(object, struct iommufd_ioas,
-						obj),
-				   attach, pt_id);
+		return attach_ioas(device, to_ioas(object), attach, pt_id);
 	case IOMMUFD_OBJ_HWPT_PAGING:
 		return attach(device,
 			      container_of(object, struct iommufd_hw_pagetable,

@@ -22,77 +22,30 @@
  */
 #define UNMAP_PIECE_BYTES SZ_1G
 
-/* The part of a run's pages that an area maps. */
-struct iova_piece {
-	unsigned long iova;
-	phys_addr_t phys;
-	size_t bytes;
-};
-
-/* Walks an area as pieces; source->lock is held. */
-struct piece_cursor {
-	struct run_cursor cursor;
-	struct iova_range rest;
-	unsigned int page_offset;
-	unsigned int nr_runs;
-	unsigned int next_run;
-	struct run runs[RUNS_AT_ONCE];
-};
-
-static void piece_cursor_init(struct piece_cursor *cursor,
-			      struct iommufd_area *area)
+/*
+ * How much of an area a run of its pages makes: the first page may begin
+ * @skip_bytes before the area, the last one end behind it.
+ */
+static inline size_t run_bytes(const struct run *run, unsigned int skip_bytes,
+			       unsigned long left_bytes)
 {
-	run_cursor_init(&cursor->cursor, area->source,
-			area_pages(area, area->iova));
-	cursor->rest = area->iova;
-	cursor->page_offset = area->page_offset;
-	cursor->nr_runs = 0;
-	cursor->next_run = 0;
+	return min((run->nr << PAGE_SHIFT) - skip_bytes, left_bytes);
 }
 
-static bool piece_cursor_refill(struct piece_cursor *cursor)
+static int map_page_by_page(struct iommu_domain *domain, unsigned long iova,
+			    phys_addr_t phys, size_t bytes, int prot)
 {
-	cond_resched();
-	cursor->next_run = 0;
-	cursor->nr_runs = run_cursor_read(&cursor->cursor, cursor->runs,
-					  ARRAY_SIZE(cursor->runs));
-	return cursor->nr_runs;
-}
-
-static inline bool piece_cursor_next(struct piece_cursor *cursor,
-				     struct iova_piece *piece)
-{
-	const struct run *run;
-
-	if (cursor->next_run == cursor->nr_runs && !piece_cursor_refill(cursor))
-		return false;
-	run = &cursor->runs[cursor->next_run++];
-	piece->iova = cursor->rest.first;
-	piece->phys = PFN_PHYS(run->pfn) + cursor->page_offset;
-	/* The first page may begin before the area, the last end behind it. */
-	piece->bytes = min((run->nr << PAGE_SHIFT) - cursor->page_offset,
-			   iova_range_bytes(cursor->rest));
-	cursor->page_offset = 0;
-	cursor->rest.first += piece->bytes;
-	return true;
-}
-
-static int map_page_by_page(struct iommu_domain *domain,
-			    const struct iova_piece *piece, int prot)
-{
-	unsigned long done, bytes;
+	size_t done, part;
 	int error;
 
-	for (done = 0; done < piece->bytes; done += bytes) {
-		phys_addr_t phys = piece->phys + done;
-
-		bytes = min(PAGE_SIZE - offset_in_page(phys),
-			    piece->bytes - done);
-		error = iommu_map(domain, piece->iova + done, phys, bytes,
-				  prot, GFP_KERNEL_ACCOUNT);
+	for (done = 0; done < bytes; done += part) {
+		part = min(PAGE_SIZE - offset_in_page(phys + done),
+			   bytes - done);
+		error = iommu_map(domain, iova + done, phys + done, part, prot,
+				  GFP_KERNEL_ACCOUNT);
 		if (error) {
 			if (done)
-				iommu_unmap(domain, piece->iova, done);
+				iommu_unmap(domain, iova, done);
 			return error;
 		}
 		cond_resched();
@@ -100,13 +53,12 @@ static int map_page_by_page(struct iommu_domain *domain,
 	return 0;
 }
 
-static int map_piece(struct iommu_domain *domain,
-		     const struct iova_piece *piece, int prot, bool huge_pages)
+static int map_run(struct iommu_domain *domain, unsigned long iova,
+		   phys_addr_t phys, size_t bytes, int prot, bool huge_pages)
 {
 	if (!huge_pages)
-		return map_page_by_page(domain, piece, prot);
-	return iommu_map(domain, piece->iova, piece->phys, piece->bytes, prot,
-			 GFP_KERNEL_ACCOUNT);
+		return map_page_by_page(domain, iova, phys, bytes, prot);
+	return iommu_map(domain, iova, phys, bytes, prot, GFP_KERNEL_ACCOUNT);
 }
 
 /**
@@ -122,44 +74,67 @@ static int map_piece(struct iommu_domain *domain,
 int domain_map_area(struct iommu_domain *domain, struct iommufd_area *area,
 		    bool huge_pages)
 {
-	struct piece_cursor cursor;
-	struct iova_piece piece;
-	unsigned long mapped = 0;
-	int error = 0;
+	unsigned long left_bytes = iova_range_bytes(area->iova);
+	unsigned int skip_bytes = area->page_offset;
+	unsigned long iova = area->iova.first;
+	struct run runs[RUNS_AT_ONCE];
+	struct run_cursor cursor;
+	unsigned int nr, i;
+	int error;
 
 	guard(mutex)(&area->source->lock);
-	piece_cursor_init(&cursor, area);
-	while (!error && piece_cursor_next(&cursor, &piece)) {
-		error = map_piece(domain, &piece, area->prot, huge_pages);
-		if (!error)
-			mapped += piece.bytes;
+	run_cursor_init(&cursor, area->source, area_pages(area, area->iova));
+	while ((nr = run_cursor_read(&cursor, runs, ARRAY_SIZE(runs)))) {
+		for (i = 0; i < nr; i++) {
+			size_t bytes = run_bytes(&runs[i], skip_bytes,
+						 left_bytes);
+
+			error = map_run(domain, iova,
+					PFN_PHYS(runs[i].pfn) + skip_bytes,
+					bytes, area->prot, huge_pages);
+			if (error)
+				goto unmap;
+			iova += bytes;
+			left_bytes -= bytes;
+			skip_bytes = 0;
+		}
+		cond_resched();
 	}
-	if (error && mapped)
-		iommu_unmap(domain, area->iova.first, mapped);
+	return 0;
+
+unmap:
+	if (iova != area->iova.first)
+		iommu_unmap(domain, area->iova.first,
+			    iova - area->iova.first);
 	return error;
 }
 
-/* Take out from an area's start to the end of one of its pieces, in pieces. */
+/* Take an area out in pieces: each begins and ends where runs do. */
 static size_t unmap_pieces(struct iommu_domain *domain,
 			   struct iommufd_area *area,
 			   struct iommu_iotlb_gather *gather)
 {
-	unsigned long first = area->iova.first;
-	struct piece_cursor cursor;
-	struct iova_piece piece;
-	size_t unmapped = 0;
+	unsigned long left_bytes = iova_range_bytes(area->iova);
+	unsigned int skip_bytes = area->page_offset;
+	unsigned long iova = area->iova.first;
+	size_t unmapped = 0, piece = 0;
+	struct run_cursor cursor;
+	struct run run;
 
 	guard(mutex)(&area->source->lock);
-	piece_cursor_init(&cursor, area);
-	while (piece_cursor_next(&cursor, &piece)) {
-		unsigned long end = cursor.rest.first;
+	run_cursor_init(&cursor, area->source, area_pages(area, area->iova));
+	while (run_cursor_next(&cursor, &run)) {
+		size_t bytes = run_bytes(&run, skip_bytes, left_bytes);
 
-		if (end - first < UNMAP_PIECE_BYTES &&
-		    end - 1 != area->iova.last)
+		skip_bytes = 0;
+		left_bytes -= bytes;
+		piece += bytes;
+		if (piece < UNMAP_PIECE_BYTES && left_bytes)
 			continue;
-		unmapped += iommu_unmap_fast(domain, first, end - first,
-					     gather);
-		first = end;
+		unmapped += iommu_unmap_fast(domain, iova, piece, gather);
+		iova += piece;
+		piece = 0;
+		cond_resched();
 	}
 	return unmapped;
 }

@@ -194,8 +194,7 @@ static struct iommufd_hwpt_paging *hwpt_prepare(struct iommufd_command *command,
 	if (IS_ERR(object))
 		return ERR_CAST(object);
 	if (object->type == IOMMUFD_OBJ_IOAS)
-		hwpt = iommufd_hwpt_paging_alloc(
-			device, container_of(object, struct iommufd_ioas, obj));
+		hwpt = iommufd_hwpt_paging_alloc(device, to_ioas(object));
 	else
 		hwpt = ERR_PTR(iommufd_refuse(command->ctx, -EINVAL,
 					      "pt_id is not an IOAS",

@@ -1323,8 +1323,7 @@ struct iommufd_ioas *iommufd_ioas_new(struct iommufd_ctx *ctx)
  */
 void iommufd_ioas_destroy(struct iommufd_object *object)
 {
-	struct iommufd_ioas *ioas =
-		container_of(object, struct iommufd_ioas, obj);
+	struct iommufd_ioas *ioas = to_ioas(object);
 	struct iommufd_area *area, *next;
 	struct interval_tree_node *node;
 

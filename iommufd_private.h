@@ -398,6 +398,15 @@ static inline void pin_batch_add(struct pin_batch *batch, unsigned long index,
 	runs_append(batch->runs, &batch->nr_runs, index & WINDOW_MASK, pfn, nr);
 }
 
+/* The same for pages that do not continue those of the call before. */
+static inline void pin_batch_add_apart(struct pin_batch *batch,
+				       unsigned long index, unsigned long pfn,
+				       unsigned int nr)
+{
+	batch->runs[batch->nr_runs++] = run_encode(index & WINDOW_MASK, pfn,
+						   nr);
+}
+
 /**
  * struct pin_source_ops - one kind of memory
  * @name: for people
@@ -479,7 +488,6 @@ bool pin_source_claim_pinned(struct pin_source *source,
 			     struct page_range range);
 void pin_source_release(struct pin_source *source,
 			struct interval_tree_node *claim);
-bool pin_source_pinned(struct pin_source *source, struct page_range range);
 void pin_source_pages(struct pin_source *source, struct page_range range,
 		      struct page **pages);
 int pin_source_copy(struct pin_source *source, unsigned long index,
@@ -494,8 +502,8 @@ unsigned long pin_source_record_bytes(struct pin_source *source);
  * @range: what is still to come
  * @done: nothing is
  * @runs: the runs of the window that is decoded
- * @nr_runs: how many
- * @next_run: which one is next; the next window if there is none
+ * @next_run: which one is next
+ * @end_run: one more than the last of them that the range touches
  * @whole: where the run of a window that is one run unfolds
  */
 struct run_cursor {
@@ -503,8 +511,8 @@ struct run_cursor {
 	struct page_range range;
 	bool done;
 	const u64 *runs;
-	unsigned int nr_runs;
 	unsigned int next_run;
+	unsigned int end_run;
 	u64 whole;
 };
 
@@ -629,6 +637,12 @@ struct iommufd_ioas {
 };
 
 struct iommufd_ioas *iommufd_ioas_new(struct iommufd_ctx *ctx);
+
+static inline struct iommufd_ioas *to_ioas(struct iommufd_object *object)
+{
+	return container_of(object, struct iommufd_ioas, obj);
+}
+
 static inline struct iommufd_ioas *iommufd_ioas_get(struct iommufd_ctx *ctx,
 						    u32 id)
 {
@@ -637,7 +651,7 @@ static inline struct iommufd_ioas *iommufd_ioas_get(struct iommufd_ctx *ctx,
 
 	if (IS_ERR(object))
 		return ERR_CAST(object);
-	return container_of(object, struct iommufd_ioas, obj);
+	return to_ioas(object);
 }
 
 int ioas_map(struct iommufd_ioas *ioas, struct list_head *areas,

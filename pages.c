@@ -187,7 +187,7 @@ void run_cursor_init(struct run_cursor *cursor, struct pin_source *source,
 	cursor->source = source;
 	cursor->range = range;
 	cursor->done = false;
-	cursor->nr_runs = 0;
+	cursor->end_run = 0;
 	cursor->next_run = 0;
 }
 
@@ -208,8 +208,12 @@ static void cursor_enter(struct run_cursor *cursor)
 				   window_index(source, index)));
 	cursor->whole = view.whole;
 	cursor->runs = view.runs == &view.whole ? &cursor->whole : view.runs;
-	cursor->nr_runs = view.nr;
 	cursor->next_run = window_seek(&view, index & WINDOW_MASK);
+	cursor->end_run = view.nr;
+	if ((index ^ cursor->range.last) >> WINDOW_SHIFT == 0 && view.nr)
+		cursor->end_run = min(view.nr,
+				      window_seek(&view, cursor->range.last &
+							 WINDOW_MASK) + 1);
 }
 
 /* Un-read the one run that was read since the window was entered. */
@@ -222,35 +226,41 @@ static void cursor_step_back(struct run_cursor *cursor, unsigned long nr)
 
 /*
  * The runs of one window, into @runs. Only the first one of a range can begin
- * in the middle of what is recorded, only the last one can end there.
+ * in the middle of what is recorded, only the last one can end there, so the
+ * loop need not look.
  */
 static unsigned int read_window(struct run_cursor *cursor, struct run *runs,
 				unsigned int max)
 {
-	unsigned long index = cursor->range.first;
-	unsigned long base = index & ~WINDOW_MASK;
-	unsigned int last = min(cursor->range.last - base, WINDOW_MASK);
-	unsigned int offset = index & WINDOW_MASK;
 	const u64 *next = cursor->runs + cursor->next_run;
-	const u64 *end = next + min(cursor->nr_runs - cursor->next_run, max);
-	unsigned int nr = 0;
+	unsigned int nr = min(cursor->end_run - cursor->next_run, max), i;
+	unsigned long left = page_range_nr(cursor->range);
+	unsigned long index = cursor->range.first;
+	unsigned long count = 0, skip;
 
-	for (; next < end && offset <= last; next++, nr++) {
-		unsigned int skip = offset - run_offset(*next);
-		unsigned int count = run_nr(*next) - skip;
-
-		/* An index that nothing is said about. */
-		if (WARN_ON_ONCE(skip >= run_nr(*next)))
-			break;
-		if (unlikely(count > last - offset + 1))
-			count = last - offset + 1;
-		runs[nr].pfn = run_pfn(*next) + skip;
-		runs[nr].nr = count;
-		offset += count;
+	if (WARN_ON_ONCE(!nr))
+		return 0;
+	for (i = 0; i < nr; i++) {
+		runs[i].pfn = run_pfn(next[i]);
+		runs[i].nr = run_nr(next[i]);
+		count += runs[i].nr;
+	}
+	skip = (index & WINDOW_MASK) - run_offset(next[0]);
+	/* An index that nothing is said about, or a hole further on. */
+	if (WARN_ON_ONCE(skip >= runs[0].nr ||
+			 run_offset(next[nr - 1]) + run_nr(next[nr - 1]) -
+				 run_offset(next[0]) != count))
+		return 0;
+	runs[0].pfn += skip;
+	runs[0].nr -= skip;
+	count -= skip;
+	if (count >= left) {
+		runs[nr - 1].nr -= count - left;
+		cursor->done = true;
+		count = left;
 	}
 	cursor->next_run += nr;
-	cursor->done = base + offset - 1 == cursor->range.last;
-	cursor->range.first = base + offset;
+	cursor->range.first += count;
 	return nr;
 }
 
@@ -272,7 +282,7 @@ unsigned int run_cursor_read(struct run_cursor *cursor, struct run *runs,
 
 	while (!cursor->done) {
 		/* Only where a window begins can a run be going on. */
-		if (cursor->next_run == cursor->nr_runs) {
+		if (cursor->next_run == cursor->end_run) {
 			cursor_enter(cursor);
 			if (nr) {
 				more = read_window(cursor, &first, 1);
@@ -563,10 +573,11 @@ static int pin_gaps(struct claimer *claimer, unsigned long base,
 	return 0;
 }
 
-/* Write what was pinned of a window into the record. */
-static int record_batch(struct claimer *claimer, unsigned long window)
+/* Write what was pinned of the window at index @base into the record. */
+static int record_batch(struct claimer *claimer, unsigned long base)
 {
 	struct pin_source *source = claimer->source;
+	unsigned long window = window_index(source, base);
 	struct pin_batch *batch = &claimer->batch;
 	unsigned int nr_runs = batch->nr_runs;
 	u64 *runs = batch->runs;
@@ -654,8 +665,7 @@ static int claim_window(struct claimer *claimer, struct page_range range)
 	if (!error) {
 		error = pin_gaps(claimer, base, gaps);
 		if (!error)
-			error = record_batch(claimer, window_index(claimer->source,
-							    base));
+			error = record_batch(claimer, base);
 		if (error)
 			unpin_batch(claimer->source, &claimer->batch);
 	}

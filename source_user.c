@@ -36,13 +36,16 @@ static inline unsigned int count_contiguous(struct page **pages,
 static void batch_pages(struct pin_batch *batch, unsigned long index,
 			struct page **pages, unsigned int nr)
 {
-	unsigned int first, count;
+	unsigned long pfn = page_to_pfn(pages[0]);
+	unsigned int first = count_contiguous(pages, nr, pfn);
+	unsigned int count;
 
-	for (first = 0; first < nr; first += count) {
-		unsigned long pfn = page_to_pfn(pages[first]);
-
+	/* Only the first run can continue what is in the batch already. */
+	pin_batch_add(batch, index, pfn, first);
+	for (; first < nr; first += count) {
+		pfn = page_to_pfn(pages[first]);
 		count = count_contiguous(pages + first, nr - first, pfn);
-		pin_batch_add(batch, index + first, pfn, count);
+		pin_batch_add_apart(batch, index + first, pfn, count);
 	}
 }
 
