@@ -4,6 +4,7 @@
  */
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
+#include <linux/kthread.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
@@ -45,7 +46,6 @@ static void end_ctx(void *data)
 	KUNIT_EXPECT_EQ(context->test, 0,
 			atomic_long_read(&context->ctx.nr_charged));
 	xa_destroy(&context->ctx.objects);
-	mutex_destroy(&context->ctx.option_lock);
 	mutex_destroy(&context->ctx.groups_lock);
 }
 
@@ -61,7 +61,6 @@ struct iommufd_ctx *test_ctx(struct kunit *test)
 	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	mutex_init(&ctx->groups_lock);
 	xa_init(&ctx->groups);
-	mutex_init(&ctx->option_lock);
 	spin_lock_init(&ctx->refusal_lock);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_ctx,
 							   context));
@@ -94,6 +93,47 @@ void test_set_memlock_pages(unsigned long nr)
 	task_lock(current->group_leader);
 	current->signal->rlim[RLIMIT_MEMLOCK].rlim_cur = nr << PAGE_SHIFT;
 	task_unlock(current->group_leader);
+}
+
+/* Threads ----------------------------------------------------------------- */
+
+static int thread_main(void *data)
+{
+	struct test_thread *thread = data;
+
+	thread->function(thread->data);
+	complete(&thread->done);
+	return 0;
+}
+
+void test_thread_start(struct kunit *test, struct test_thread *thread,
+		       void (*function)(void *data), void *data)
+{
+	thread->test = test;
+	thread->function = function;
+	thread->data = data;
+	init_completion(&thread->done);
+	thread->task = kthread_create(thread_main, thread, "iommufd-test");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, thread->task);
+	get_task_struct(thread->task);
+	wake_up_process(thread->task);
+}
+
+/* A thread that is stopped before it begins would not do anything. */
+void test_thread_join(struct test_thread *thread)
+{
+	wait_for_completion(&thread->done);
+	kthread_stop_put(thread->task);
+}
+
+/* Do something in another thread and wait for it. */
+void test_elsewhere(struct kunit *test, void (*function)(void *data),
+		    void *data)
+{
+	struct test_thread thread;
+
+	test_thread_start(test, &thread, function, data);
+	test_thread_join(&thread);
 }
 
 /* Failing allocations ----------------------------------------------------- */
@@ -159,6 +199,23 @@ static struct fake_memory *source_memory(struct pin_source *source)
 	return container_of(source, struct fake_source, source)->memory;
 }
 
+#define COMPLAINTS_MAX 10
+
+/* The first ones tell what is wrong; there may be as many as pages. */
+static __printf(2, 3) void complain(struct fake_memory *memory,
+				    const char *format, ...)
+{
+	struct va_format what = { .fmt = format };
+	va_list arguments;
+
+	if (memory->nr_complaints++ >= COMPLAINTS_MAX)
+		return;
+	va_start(arguments, format);
+	what.va = &arguments;
+	KUNIT_FAIL(memory->test, "%pV", &what);
+	va_end(arguments);
+}
+
 static unsigned long page_place(struct fake_memory *memory, unsigned long page)
 {
 	return memory->layout == FAKE_SCATTERED ? memory->nr_pages - 1 - page :
@@ -200,9 +257,9 @@ static void pin_page(struct fake_memory *memory, unsigned long page,
 		 !(prandom_u32_state(&memory->rnd) % 8))
 		*bank = choose_bank(memory);
 	if (memory->bank[page])
-		KUNIT_FAIL(memory->test, "page %lu is pinned twice", page);
+		complain(memory, "page %lu is pinned twice", page);
 	memory->bank[page] = *bank + 1;
-	memory->nr_pinned++;
+	atomic_long_inc(&memory->nr_pinned);
 	pin_batch_add(batch, memory->first_index + page,
 		      place_pfn(memory, page, *bank), 1);
 }
@@ -232,7 +289,7 @@ static int fake_pin(struct pin_source *source, struct page_range range,
 	lockdep_assert_not_held(&source->lock);
 	if (first + nr > memory->nr_pages ||
 	    range.first >> WINDOW_SHIFT != range.last >> WINDOW_SHIFT)
-		KUNIT_FAIL(memory->test, "pin of %lu pages at %lu", nr, first);
+		complain(memory, "pin of %lu pages at %lu", nr, first);
 	if (fail)
 		nr = memory->fail_half ? nr / 2 : 0;
 	for (i = 0; i < nr; i++) {
@@ -254,16 +311,15 @@ static void fake_unpin(struct pin_source *source, unsigned long pfn,
 	for (i = 0; i < nr; i++) {
 		if (!pfn_page(memory, pfn + i, &page, &bank) ||
 		    memory->bank[page] != bank + 1) {
-			KUNIT_FAIL(memory->test, "pfn %lx is not pinned",
-				   pfn + i);
+			complain(memory, "pfn %lx is not pinned", pfn + i);
 			continue;
 		}
 		if (memory->nr_mapped[page])
-			KUNIT_FAIL(memory->test,
-				   "page %lu is unpinned and may be accessed",
-				   page);
+			complain(memory,
+				 "page %lu is unpinned and may be accessed",
+				 page);
 		memory->bank[page] = 0;
-		memory->nr_pinned--;
+		atomic_long_dec(&memory->nr_pinned);
 	}
 }
 
@@ -296,7 +352,7 @@ static void end_memory(void *data)
 	for (page = 0; page < memory->nr_pages; page++)
 		nr_mapped += memory->nr_mapped[page];
 	KUNIT_EXPECT_EQ(memory->test, 0, nr_mapped);
-	KUNIT_EXPECT_EQ(memory->test, 0, memory->nr_pinned);
+	KUNIT_EXPECT_EQ(memory->test, 0, atomic_long_read(&memory->nr_pinned));
 	KUNIT_EXPECT_EQ(memory->test, 0, memory->nr_sources);
 }
 
@@ -335,11 +391,12 @@ struct pin_source *fake_source(struct fake_memory *memory,
 	struct fake_source *fake;
 
 	KUNIT_ASSERT_EQ(test, 0, kunit_attach_mm());
-	fake = kzalloc(sizeof(*fake), GFP_KERNEL);
+	fake = kzalloc_obj(*fake);
 	KUNIT_ASSERT_NOT_NULL(test, fake);
 	fake->memory = memory;
 	memory->nr_sources++;
 	pin_source_init(&fake->source, ctx, &fake_source_ops, true);
+	fake->source.first_window = memory->first_index >> WINDOW_SHIFT;
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_source,
 							   &fake->source));
 	return &fake->source;
@@ -452,8 +509,8 @@ static void entry_count(struct fake_domain *fake, void *entry, int change)
 
 		if (!pfn_page(memory, pfn, &page, &bank) ||
 		    memory->bank[page] != bank + 1) {
-			KUNIT_FAIL(fake->test, "pfn %lx is not pinned when it is %s",
-				   pfn, change > 0 ? "mapped" : "synced");
+			complain(memory, "pfn %lx is not pinned when it is %s",
+				 pfn, change > 0 ? "mapped" : "synced");
 			continue;
 		}
 		memory->nr_mapped[page] += change;
@@ -489,7 +546,7 @@ static int fake_enter(struct fake_domain *fake, unsigned long iova,
 	if (entry_find(fake, iova, &start) ||
 	    xa_find(&fake->entries, &at,
 		    (iova + page_bytes - 1) >> ENTRY_KEY_SHIFT, XA_PRESENT))
-		KUNIT_FAIL(fake->test, "%lx is mapped twice", iova);
+		complain(fake->memory, "%lx is mapped twice", iova);
 	error = xa_err(xa_store(&fake->entries, key, entry, GFP_KERNEL));
 	if (!error)
 		entry_count(fake, entry, 1);
@@ -531,8 +588,8 @@ static size_t fake_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 		if (!entry || xa_get_mark(&fake->entries, key, ENTRY_TAKEN_OUT))
 			break;
 		if (BIT(entry_log2(entry)) > bytes - done) {
-			KUNIT_FAIL(fake->test, "the entry at %lx is split",
-				   iova + done);
+			complain(fake->memory, "the entry at %lx is split",
+				 iova + done);
 			break;
 		}
 		xa_set_mark(&fake->entries, key, ENTRY_TAKEN_OUT);
@@ -552,6 +609,7 @@ static void fake_sync(struct iommu_domain *domain,
 	void *entry;
 
 	fake->nr_syncs++;
+	fake->nr_pinned_at_sync = atomic_long_read(&fake->memory->nr_pinned);
 	xa_for_each_marked(&fake->entries, key, entry, ENTRY_TAKEN_OUT) {
 		unsigned long first = key << ENTRY_KEY_SHIFT;
 

@@ -13,6 +13,7 @@
 #define __IOMMUFD_TESTS_SUPPORT_H
 
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/prandom.h>
 #include <linux/sizes.h>
 
@@ -23,9 +24,25 @@ struct iommufd_ioas *test_ioas(struct kunit *test, struct iommufd_ctx *ctx);
 void *test_zalloc(struct kunit *test, size_t bytes);
 void test_set_memlock_pages(unsigned long nr);
 
+/* Something that another thread does. */
+struct test_thread {
+	struct kunit *test;
+	void (*function)(void *data);
+	void *data;
+	struct task_struct *task;
+	struct completion done;
+};
+
+void test_thread_start(struct kunit *test, struct test_thread *thread,
+		       void (*function)(void *data), void *data);
+void test_thread_join(struct test_thread *thread);
+void test_elsewhere(struct kunit *test, void (*function)(void *data),
+		    void *data);
+
 /*
  * Let the nth allocation of this task fail. Returns whether that can be done
- * in this kernel. fail_slab_end() says whether it came to that allocation.
+ * in this kernel. fail_slab_end() says whether it came to that allocation; not
+ * every one is needed, as the kernel's own checkers allocate as well.
  */
 bool fail_slab_possible(struct kunit *test);
 void fail_slab_begin(unsigned int nth);
@@ -53,10 +70,12 @@ enum fake_layout {
  * @bank: for each page, 0 if it is not pinned, else one more than its bank
  * @nr_mapped: for each page, how many entries of domains map it, where one
  *	that was taken out counts until the domain was synced
- * @nr_pinned: number of pages that are pinned
+ * @nr_pinned: number of pages that are pinned; claims and releases run side
+ *	by side
  * @nr_sources: sources over it that were not released
  * @nr_pin_calls: calls of the pin operation
  * @nr_copy_calls: calls of the copy operation
+ * @nr_complaints: what went wrong and was reported, or not any more
  * @fail_pin: this call of pin from now fails, if it is not 0
  * @fail_half: it has pinned half of the range when it fails
  * @during_pin: called in the middle of pin, once
@@ -73,10 +92,11 @@ struct fake_memory {
 	struct rnd_state rnd;
 	u8 *bank;
 	u8 *nr_mapped;
-	unsigned long nr_pinned;
+	atomic_long_t nr_pinned;
 	unsigned int nr_sources;
 	unsigned int nr_pin_calls;
 	unsigned int nr_copy_calls;
+	unsigned int nr_complaints;
 	unsigned int fail_pin;
 	bool fail_half;
 	void (*during_pin)(struct fake_memory *memory, struct page_range range);
@@ -121,6 +141,7 @@ int test_unmap(struct iommufd_ioas *ioas, unsigned long iova,
  * @nr_maps: calls of map_pages
  * @nr_syncs: calls of iotlb_sync
  * @fail_map: this call of map_pages from now fails half way, if it is not 0
+ * @nr_pinned_at_sync: pages of @memory that the latest iotlb_sync found pinned
  * @prot: of the latest map_pages
  */
 struct fake_domain {
@@ -133,6 +154,7 @@ struct fake_domain {
 	unsigned int nr_maps;
 	unsigned int nr_syncs;
 	unsigned int fail_map;
+	unsigned long nr_pinned_at_sync;
 	int prot;
 };
 
