@@ -1033,24 +1033,22 @@ int ioas_unmap(struct iommufd_ioas *ioas, struct iova_range range,
 		cond_resched();
 		if (step == UNMAP_DONE)
 			return 0;
-		if (step == UNMAP_BATCH && !fatal_signal_pending(current)) {
-			notified = false;
-			continue;
-		}
 		if (step == UNMAP_NOTIFY && !notified) {
 			iommufd_access_notify_unmap(ioas, range);
 			notified = true;
 			continue;
 		}
-		if (step == UNMAP_BATCH)
+		if (step < 0)
+			error = step;
+		else if (fatal_signal_pending(current))
 			error = -EINTR;
-		else
-			error = step < 0 ? step : ioas_wait_change(ioas, seen);
+		else if (step != UNMAP_BATCH)
+			error = ioas_wait_change(ioas, seen);
 		if (error) {
 			unmap_withdraw(ioas, range, &batch);
 			return error;
 		}
-		/* What changed may be another area, of which nobody was told. */
+		/* The first area is another one now, of which nobody was told. */
 		notified = false;
 	}
 }

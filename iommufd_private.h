@@ -15,7 +15,8 @@
  *
  * User memory is touched under attach_lock, and under pin_source::pin_lock,
  * which is taken with no other but attach_lock held. Nothing that a device or
- * an access needs in order to leave waits for either of the two.
+ * an access needs in order to leave waits for either of the two. The lock of a
+ * mm is waited for under these two only; under the others it is tried at most.
  */
 #ifndef __IOMMUFD_PRIVATE_H
 #define __IOMMUFD_PRIVATE_H
@@ -166,14 +167,12 @@ struct iommufd_ctx {
 /**
  * struct iommufd_command - one ioctl under way
  * @ctx: the context
- * @name: its name in the command table
  * @user_buffer: the struct in user space
  * @user_bytes: its size as user space gave it
  * @args: the kernel's copy, zeroed past what user space gave
  */
 struct iommufd_command {
 	struct iommufd_ctx *ctx;
-	const char *name;
 	void __user *user_buffer;
 	u32 user_bytes;
 	void *args;

@@ -151,7 +151,6 @@ static long iommufd_ioctl(struct file *file, unsigned int number,
 	if (error)
 		return error;
 	command.args = &args;
-	command.name = row->name;
 	error = row->execute(&command);
 	if (error)
 		iommufd_refused(command.ctx, row->name, error);

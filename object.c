@@ -33,7 +33,6 @@
  * When the file is closed no command is under way and no driver is left, so
  * only uses order the rest: leaves go first.
  */
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 

@@ -133,7 +133,6 @@ static inline int mock_command(struct kunit *test,
 	struct mock_test *mock = test->priv;
 	struct iommufd_command command = {
 		.ctx = mock->ctx,
-		.name = "kunit",
 		.user_bytes = bytes,
 		.args = args,
 	};
