@@ -1325,6 +1325,7 @@ void iommufd_ioas_destroy(struct iommufd_object *object)
 	struct iommufd_area *area, *next;
 	struct interval_tree_node *node;
 
+	iommufd_vfio_ioas_gone(ioas);
 	/* Nothing is mapped or pinned any more: the tree is only memory. */
 	IOMMUFD_ASSERT(list_empty(&ioas->domains) && !ioas->want_claims);
 	rbtree_postorder_for_each_entry_safe(area, next, &ioas->areas, node) {

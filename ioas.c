@@ -3,6 +3,7 @@
  * The commands on an I/O address space: they decode and check what user space
  * asks for, and say what came of it. The work is in io_pagetable.c.
  */
+#include <linux/file.h>
 #include <linux/iommu.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -200,8 +201,7 @@ static int decode_map(struct iommufd_ctx *ctx, u32 flags, u64 iova, u64 length,
 	    (flags & IOMMU_IOAS_MAP_FIXED_IOVA && iova >= ULONG_MAX))
 		return iommufd_refuse(ctx, -EOVERFLOW,
 				      "beyond the address space", iova, length);
-	/* User memory is always mapped coherently, see iommufd_device_bind(). */
-	*prot = IOMMU_CACHE;
+	*prot = 0;
 	if (flags & IOMMU_IOAS_MAP_READABLE)
 		*prot |= IOMMU_READ;
 	if (flags & IOMMU_IOAS_MAP_WRITEABLE)
@@ -235,32 +235,39 @@ static int map_and_respond(struct iommufd_command *command,
 	return error;
 }
 
-static int make_user_area(struct iommufd_ctx *ctx, u64 address, u64 length,
-			  bool writable, struct list_head *areas)
+/* The area of a MAP: all of a new source, which it takes over, error or not. */
+static int add_area(struct pin_source *source, struct iova_range memory,
+		    struct list_head *areas)
 {
-	struct pin_source *source;
 	struct iommufd_area *area;
-	struct iova_range memory;
-	int error;
 
-	/* Nothing but the arithmetic: the memory need not be there yet. */
-	error = iova_range_make(&memory, address, length);
-	if (error)
-		return iommufd_refuse(ctx, error, "no such user memory",
-				      address, length);
-	memory.first = untagged_addr(memory.first);
-	source = pin_source_alloc_user(ctx, memory.first >> PAGE_SHIFT,
-				       writable);
 	if (IS_ERR(source))
 		return PTR_ERR(source);
 	area = iommufd_area_alloc(source, memory.first >> PAGE_SHIFT,
-				  offset_in_page(memory.first), length);
+				  offset_in_page(memory.first),
+				  iova_range_bytes(memory));
 	if (IS_ERR(area)) {
 		pin_source_put(source);
 		return PTR_ERR(area);
 	}
 	list_add_tail(&area->batch, areas);
 	return 0;
+}
+
+static int make_user_area(struct iommufd_ctx *ctx, u64 address, u64 length,
+			  bool writable, struct list_head *areas)
+{
+	struct iova_range memory;
+	int error;
+
+	/* Nothing but the arithmetic: the memory need not be there yet. */
+	error = iova_range_make(&memory, untagged_addr(address), length);
+	if (error)
+		return iommufd_refuse(ctx, error, "no such user memory",
+				      address, length);
+	return add_area(pin_source_alloc_user(ctx, memory.first >> PAGE_SHIFT,
+					      writable),
+			memory, areas);
 }
 
 /**
@@ -293,6 +300,73 @@ int iommufd_ioas_map(struct iommufd_command *command)
 		return PTR_ERR(ioas);
 	error = make_user_area(command->ctx, args->user_va, args->length,
 			       prot & IOMMU_WRITE, &areas);
+	if (!error)
+		error = map_and_respond(command, ioas, &areas, args->length,
+					&args->iova, sizeof(*args), args->flags,
+					prot);
+	iommufd_areas_free(&areas);
+	iommufd_object_put(command->ctx, &ioas->obj);
+	return error;
+}
+
+/* A file by its descriptor, as a source of the kind that it is. */
+static struct pin_source *file_source_get(struct iommufd_ctx *ctx, int fd,
+					  struct iova_range bytes, int prot)
+{
+	struct pin_source *source;
+	struct file *file;
+
+	file = fget(fd);
+	if (!file)
+		return ERR_PTR(iommufd_refuse(ctx, -EBADF,
+					      "no such file descriptor", fd,
+					      0));
+	source = pin_source_alloc_file(ctx, file, bytes, prot);
+	fput(file);
+	return source;
+}
+
+static int make_file_area(struct iommufd_ctx *ctx,
+			  const struct iommu_ioas_map_file *args, int prot,
+			  struct list_head *areas)
+{
+	struct pin_source *source;
+	struct iova_range bytes;
+	int error;
+
+	error = iova_range_make(&bytes, args->start, args->length);
+	if (error)
+		return iommufd_refuse(ctx, error, "no such bytes of a file",
+				      args->start, args->length);
+	source = file_source_get(ctx, args->fd, bytes, prot);
+	return add_area(source, bytes, areas);
+}
+
+/**
+ * iommufd_ioas_map_file() - IOMMU_IOAS_MAP_FILE
+ * @command: the command
+ *
+ * Return: 0; -EBADF if the descriptor is not open; -EINVAL if it is not of
+ * memory, or the file ends before the range does; -EPERM if it is not open for
+ * the access that is asked for, or sealed against it; -ENODEV if it is a
+ * dma-buf that is revoked; otherwise as iommufd_ioas_map().
+ * Context: Sleeps for as long as the file's memory takes.
+ */
+int iommufd_ioas_map_file(struct iommufd_command *command)
+{
+	struct iommu_ioas_map_file *args = command->args;
+	struct iommufd_ioas *ioas;
+	LIST_HEAD(areas);
+	int error, prot;
+
+	error = decode_map(command->ctx, args->flags, args->iova, args->length,
+			   &prot);
+	if (error)
+		return error;
+	ioas = iommufd_ioas_get(command->ctx, args->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	error = make_file_area(command->ctx, args, prot, &areas);
 	if (!error)
 		error = map_and_respond(command, ioas, &areas, args->length,
 					&args->iova, sizeof(*args), args->flags,

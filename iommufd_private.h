@@ -12,6 +12,7 @@
  *	    iommufd_ioas::domains_rwsem
  *	      iommufd_ioas::areas_rwsem
  *	        pin_source::lock
+ *	          iommufd_ctx::account_lock
  *
  * User memory is touched under attach_lock, and under pin_source::pin_lock,
  * which is taken with no other but attach_lock held. Nothing that a device or
@@ -146,6 +147,14 @@ struct refusal {
  * @groups: the groups of the bound devices by iommu_group_id()
  * @account_mode: how new sources account what they pin; constant once there
  *	is an object
+ * @account_lock: guards @account, @charged_sources and what of a source says who
+ *	is charged for it
+ * @account: the account of the process that mapped something last, or NULL
+ * @charged_sources: pin_source::charged_node, those whose charges can move to
+ *	another process
+ * @nr_tied_sources: sources that belong to the process that mapped them
+ * @vfio_ioas: the IOAS that stands for a VFIO container, or NULL; guarded by
+ *	the xa_lock of @objects
  * @nr_pinned: pages pinned through this context
  * @nr_charged: pages charged to somebody through this context
  * @refusal_lock: guards @refusal
@@ -158,6 +167,11 @@ struct iommufd_ctx {
 	struct mutex groups_lock;
 	struct xarray groups;
 	enum account_mode account_mode;
+	struct mutex account_lock;
+	struct pin_account *account;
+	struct list_head charged_sources;
+	atomic_long_t nr_tied_sources;
+	struct iommufd_ioas *vfio_ioas;
 	atomic_long_t nr_pinned;
 	atomic_long_t nr_charged;
 	spinlock_t refusal_lock;
@@ -179,6 +193,8 @@ struct iommufd_command {
 };
 
 extern const struct file_operations iommufd_fops;
+void iommufd_ctx_init(struct iommufd_ctx *ctx);
+void iommufd_ctx_fini(struct iommufd_ctx *ctx);
 int iommufd_respond(struct iommufd_command *command, size_t bytes);
 int iommufd_refuse(struct iommufd_ctx *ctx, int error, const char *reason,
 		   u64 operand0, u64 operand1);
@@ -253,6 +269,12 @@ static inline int iommufd_object_hold(struct iommufd_object *object)
 	return iommufd_object_try_count(object, OBJECT_HOLD, OBJECT_HOLDS);
 }
 
+/* Is the object being destroyed? */
+static inline bool iommufd_object_dying(const struct iommufd_object *object)
+{
+	return atomic_long_read(&object->refs) & OBJECT_DYING;
+}
+
 /**
  * iommufd_object_automatic() - let an object die with its last use
  * @object: an object that nobody else knows yet
@@ -311,6 +333,10 @@ void iommufd_access_destroy_object(struct iommufd_object *object);
 #define WINDOW_SHIFT 9
 #define WINDOW_PAGES BIT(WINDOW_SHIFT)
 #define WINDOW_MASK (WINDOW_PAGES - 1)
+
+/* Is the struct page of the next page always the next struct page? */
+#define PAGES_ARE_FLAT                                                         \
+	(IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP) || IS_ENABLED(CONFIG_FLATMEM))
 
 /* How many runs are decoded at a time, on the stack. */
 #define RUNS_AT_ONCE 16
@@ -410,6 +436,7 @@ static inline void pin_batch_add_apart(struct pin_batch *batch,
  * struct pin_source_ops - one kind of memory
  * @name: for people
  * @prot: IOMMU protection bits that such memory needs besides read and write
+ * @tied: it is memory of the process that mapped it
  * @pin: pin @range, which lies in one window, and add its runs to the batch.
  *	What is in the batch on error is unpinned by the caller. May fault on
  *	user memory and sleep for as long as user space likes.
@@ -420,6 +447,7 @@ static inline void pin_batch_add_apart(struct pin_batch *batch,
 struct pin_source_ops {
 	const char *name;
 	int prot;
+	bool tied;
 	int (*pin)(struct pin_source *source, struct page_range range,
 		   struct pin_batch *batch);
 	void (*unpin)(struct pin_source *source, unsigned long pfn,
@@ -445,12 +473,11 @@ struct pin_source_ops {
  * @first_window: the window of the lowest index, which is entry 0 of @windows
  *	so that a small source takes no node of it; constant
  * @writable: pinned for writing; DMA may have changed the pages
- * @account_mode: how pins are charged
- * @user: who is charged and limited in ACCOUNT_USER
- * @task: whose RLIMIT_MEMLOCK counts
- * @mm: whose memory it is and who is charged
- * @nr_unsettled: pages that @settle_work takes off the charge of @mm
- * @settle_work: holds a reference while it is queued
+ * @charged: pins are charged to @account; constant
+ * @account: whose memory it is, and who is charged; guarded by account_lock,
+ *	and constant if @ops->tied
+ * @nr_charged: pages charged to @account; guarded by account_lock
+ * @charged_node: in iommufd_ctx::charged_sources; guarded by account_lock
  */
 struct pin_source {
 	const struct pin_source_ops *ops;
@@ -464,7 +491,26 @@ struct pin_source {
 	struct xarray windows;
 	unsigned long first_window;
 	bool writable;
-	enum account_mode account_mode;
+	bool charged;
+	struct pin_account *account;
+	unsigned long nr_charged;
+	struct list_head charged_node;
+};
+
+/**
+ * struct pin_account - who is charged for pinned pages
+ * @kref: one for each source, charge and queued work that uses it, and one for
+ *	the context that made it last
+ * @mode: how pages are charged
+ * @user: who is charged and limited in ACCOUNT_USER
+ * @task: whose RLIMIT_MEMLOCK counts
+ * @mm: who is charged
+ * @nr_unsettled: pages that @settle_work takes off the charge of @mm
+ * @settle_work: holds a reference while it is queued
+ */
+struct pin_account {
+	struct kref kref;
+	enum account_mode mode;
 	struct user_struct *user;
 	struct task_struct *task;
 	struct mm_struct *mm;
@@ -474,11 +520,21 @@ struct pin_source {
 
 extern struct workqueue_struct *iommufd_workqueue;
 
+void pin_account_put(struct pin_account *account);
+int pin_source_open_account(struct pin_source *source);
+void pin_source_close_account(struct pin_source *source);
+int pin_source_charge(struct pin_source *source, unsigned long nr);
+void pin_source_uncharge(struct pin_source *source, unsigned long nr);
+
 struct pin_source *pin_source_alloc_user(struct iommufd_ctx *ctx,
 					 unsigned long first_index,
 					 bool writable);
-void pin_source_init(struct pin_source *source, struct iommufd_ctx *ctx,
-		     const struct pin_source_ops *ops, bool writable);
+struct pin_source *pin_source_alloc_file(struct iommufd_ctx *ctx,
+					 struct file *file,
+					 struct iova_range bytes, int prot);
+int pin_source_init(struct pin_source *source, struct iommufd_ctx *ctx,
+		    const struct pin_source_ops *ops, unsigned long first_index,
+		    bool writable);
 void pin_source_put(struct pin_source *source);
 int pin_source_claim(struct pin_source *source,
 		     struct interval_tree_node *claim, struct page_range range);
@@ -487,6 +543,8 @@ bool pin_source_claim_pinned(struct pin_source *source,
 			     struct page_range range);
 void pin_source_release(struct pin_source *source,
 			struct interval_tree_node *claim);
+void pin_source_unpin_pages(struct pin_source *source, unsigned long pfn,
+			    unsigned long nr);
 void pin_source_pages(struct pin_source *source, struct page_range range,
 		      struct page **pages);
 int pin_source_copy(struct pin_source *source, unsigned long index,
@@ -861,12 +919,16 @@ void ioas_remove_access(struct iommufd_ioas *ioas, bool pins);
 int iommufd_destroy(struct iommufd_command *command);
 int iommufd_ioas_alloc(struct iommufd_command *command);
 int iommufd_ioas_allow_iovas(struct iommufd_command *command);
+int iommufd_ioas_change_process(struct iommufd_command *command);
 int iommufd_ioas_copy(struct iommufd_command *command);
 int iommufd_ioas_iova_ranges(struct iommufd_command *command);
 int iommufd_ioas_map(struct iommufd_command *command);
+int iommufd_ioas_map_file(struct iommufd_command *command);
 int iommufd_ioas_unmap(struct iommufd_command *command);
 int iommufd_option(struct iommufd_command *command);
 int iommufd_hwpt_alloc(struct iommufd_command *command);
 int iommufd_hw_info(struct iommufd_command *command);
+int iommufd_vfio_ioas(struct iommufd_command *command);
+void iommufd_vfio_ioas_gone(struct iommufd_ioas *ioas);
 
 #endif

@@ -36,11 +36,14 @@ union command_args {
 	struct iommu_hwpt_alloc hwpt_alloc;
 	struct iommu_ioas_alloc ioas_alloc;
 	struct iommu_ioas_allow_iovas ioas_allow_iovas;
+	struct iommu_ioas_change_process ioas_change_process;
 	struct iommu_ioas_copy ioas_copy;
 	struct iommu_ioas_iova_ranges ioas_iova_ranges;
 	struct iommu_ioas_map ioas_map;
+	struct iommu_ioas_map_file ioas_map_file;
 	struct iommu_ioas_unmap ioas_unmap;
 	struct iommu_option option;
+	struct iommu_vfio_ioas vfio_ioas;
 };
 
 /**
@@ -78,11 +81,14 @@ static const struct command_row commands[] = {
 	ROW(HWPT_ALLOC,		hwpt_alloc,		__reserved),
 	ROW(IOAS_ALLOC,		ioas_alloc,		out_ioas_id),
 	ROW(IOAS_ALLOW_IOVAS,	ioas_allow_iovas,	allowed_iovas),
+	ROW(IOAS_CHANGE_PROCESS, ioas_change_process,	__reserved),
 	ROW(IOAS_COPY,		ioas_copy,		src_iova),
 	ROW(IOAS_IOVA_RANGES,	ioas_iova_ranges,	out_iova_alignment),
 	ROW(IOAS_MAP,		ioas_map,		iova),
+	ROW(IOAS_MAP_FILE,	ioas_map_file,		iova),
 	ROW(IOAS_UNMAP,		ioas_unmap,		length),
 	ROW(OPTION,		option,			val64),
+	ROW(VFIO_IOAS,		vfio_ioas,		__reserved),
 };
 
 /**
@@ -157,6 +163,42 @@ static long iommufd_ioctl(struct file *file, unsigned int number,
 	return error;
 }
 
+/**
+ * iommufd_ctx_init() - set up an empty context
+ * @ctx: zeroed memory
+ *
+ * Context: May sleep.
+ */
+void iommufd_ctx_init(struct iommufd_ctx *ctx)
+{
+	/* Id 0 is nobody's: user space may use it for "none". */
+	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
+	mutex_init(&ctx->groups_lock);
+	xa_init(&ctx->groups);
+	mutex_init(&ctx->account_lock);
+	INIT_LIST_HEAD(&ctx->charged_sources);
+	spin_lock_init(&ctx->refusal_lock);
+}
+
+/**
+ * iommufd_ctx_fini() - end everything that is left in a context
+ * @ctx: the context, which no command and no driver uses any more
+ *
+ * Context: May sleep.
+ */
+void iommufd_ctx_fini(struct iommufd_ctx *ctx)
+{
+	iommufd_objects_close(ctx);
+	WARN_ON_ONCE(!xa_empty(&ctx->groups));
+	WARN_ON_ONCE(atomic_long_read(&ctx->nr_pinned) ||
+		     atomic_long_read(&ctx->nr_charged) ||
+		     atomic_long_read(&ctx->nr_tied_sources) ||
+		     !list_empty(&ctx->charged_sources));
+	pin_account_put(ctx->account);
+	mutex_destroy(&ctx->account_lock);
+	mutex_destroy(&ctx->groups_lock);
+}
+
 static int iommufd_open(struct inode *inode, struct file *file)
 {
 	struct iommufd_ctx *ctx;
@@ -164,11 +206,7 @@ static int iommufd_open(struct inode *inode, struct file *file)
 	ctx = kzalloc_obj(*ctx, GFP_KERNEL_ACCOUNT);
 	if (!ctx)
 		return -ENOMEM;
-	/* Id 0 is nobody's: user space may use it for "none". */
-	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
-	mutex_init(&ctx->groups_lock);
-	xa_init(&ctx->groups);
-	spin_lock_init(&ctx->refusal_lock);
+	iommufd_ctx_init(ctx);
 	ctx->file = file;
 	file->private_data = ctx;
 	return 0;
@@ -178,11 +216,7 @@ static int iommufd_release(struct inode *inode, struct file *file)
 {
 	struct iommufd_ctx *ctx = file->private_data;
 
-	iommufd_objects_close(ctx);
-	WARN_ON_ONCE(!xa_empty(&ctx->groups));
-	WARN_ON_ONCE(atomic_long_read(&ctx->nr_pinned) ||
-		     atomic_long_read(&ctx->nr_charged));
-	mutex_destroy(&ctx->groups_lock);
+	iommufd_ctx_fini(ctx);
 	kfree(ctx);
 	return 0;
 }

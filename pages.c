@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a source of memory has pinned, who claims it, and who is charged.
+ * What a source of memory has pinned, and who claims it.
  *
  * DOC: claims and runs
  *
@@ -30,9 +30,6 @@
  */
 #include <linux/bitmap.h>
 #include <linux/highmem.h>
-#include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
-#include <linux/sched/user.h>
 #include <linux/slab.h>
 
 #include "iommufd_private.h"
@@ -305,105 +302,6 @@ unsigned int run_cursor_read(struct run_cursor *cursor, struct run *runs,
 	return nr;
 }
 
-/* Accounting -------------------------------------------------------------- */
-
-static int charge_user(struct pin_source *source, unsigned long nr)
-{
-	unsigned long limit =
-		task_rlimit(source->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-	long locked = atomic_long_read(&source->user->locked_vm);
-
-	do {
-		if (nr > limit || locked > limit - nr)
-			return -ENOMEM;
-	} while (!atomic_long_try_cmpxchg(&source->user->locked_vm, &locked,
-					  locked + nr));
-	return 0;
-}
-
-/*
- * The rule of RLIMIT_MEMLOCK is applied to the task that mapped the memory,
- * which need not be the one that makes it be pinned.
- */
-static int charge_mm(struct pin_source *source, unsigned long nr)
-{
-	unsigned long limit =
-		task_rlimit(source->task, RLIMIT_MEMLOCK) >> PAGE_SHIFT;
-	struct mm_struct *mm = source->mm;
-	int error = 0;
-
-	if (mmap_write_lock_killable(mm))
-		return -EINTR;
-	if (nr > limit || mm->locked_vm > limit - nr)
-		error = -ENOMEM;
-	else
-		mm->locked_vm += nr;
-	mmap_write_unlock(mm);
-	return error;
-}
-
-static int charge(struct pin_source *source, unsigned long nr)
-{
-	int error = 0;
-
-	if (!nr || source->account_mode == ACCOUNT_NONE)
-		return 0;
-	if (source->account_mode == ACCOUNT_USER)
-		error = charge_user(source, nr);
-	else
-		error = charge_mm(source, nr);
-	if (error)
-		return error;
-	atomic64_add(nr, &source->mm->pinned_vm);
-	atomic_long_add(nr, &source->ctx->nr_charged);
-	return 0;
-}
-
-static void settle(struct work_struct *work)
-{
-	struct pin_source *source =
-		container_of(work, struct pin_source, settle_work);
-
-	mmap_write_lock(source->mm);
-	source->mm->locked_vm -= atomic_long_xchg(&source->nr_unsettled, 0);
-	mmap_write_unlock(source->mm);
-	pin_source_put(source);
-}
-
-/*
- * Whoever has the lock of the mm may be waiting for a page that user space
- * never delivers, and a device may be on its way out: do not wait for it. The
- * wrappers of the lock have no such call; they are about VMAs, none of which
- * changes here.
- */
-static void uncharge_mm(struct pin_source *source, unsigned long nr)
-{
-	struct rw_semaphore *mmap_lock = &source->mm->mmap_lock;
-
-	if (down_write_trylock(mmap_lock)) {
-		source->mm->locked_vm -= nr;
-		up_write(mmap_lock);
-		return;
-	}
-	atomic_long_add(nr, &source->nr_unsettled);
-	kref_get(&source->kref);
-	if (!queue_work(iommufd_workqueue, &source->settle_work))
-		pin_source_put(source);
-}
-
-/* To whom it was charged: neither fork nor exec nor exit change these. */
-static void uncharge(struct pin_source *source, unsigned long nr)
-{
-	if (!nr || source->account_mode == ACCOUNT_NONE)
-		return;
-	if (source->account_mode == ACCOUNT_USER)
-		atomic_long_sub(nr, &source->user->locked_vm);
-	else
-		uncharge_mm(source, nr);
-	atomic64_sub(nr, &source->mm->pinned_vm);
-	atomic_long_sub(nr, &source->ctx->nr_charged);
-}
-
 /* Pinning ----------------------------------------------------------------- */
 
 /* One claim that grows. */
@@ -606,7 +504,8 @@ static int charge_ahead(struct claimer *claimer, unsigned long nr)
 	int error = 0;
 
 	if (claimer->charged < nr) {
-		error = charge(claimer->source, nr - claimer->charged);
+		error = pin_source_charge(claimer->source,
+					  nr - claimer->charged);
 		if (!error)
 			claimer->charged = nr;
 	}
@@ -647,7 +546,7 @@ static void claim_undo(struct claimer *claimer, struct page_range range,
 		/* All of it is unpinned; others may have left it to us. */
 		forget_range(source, range);
 	}
-	uncharge(source, nr);
+	pin_source_uncharge(source, nr);
 }
 
 /* Extend the claim to @range, which is in one window. */
@@ -747,11 +646,11 @@ int pin_source_claim(struct pin_source *source,
 		claim->start = range.first;
 		scoped_guard(mutex, &source->lock)
 			claimer.charged = count_gaps(source, range);
-		error = charge(source, claimer.charged);
+		error = pin_source_charge(source, claimer.charged);
 		if (!error) {
 			error = claim_windows(&claimer, range);
 			if (!error)
-				uncharge(source, claimer.charged);
+				pin_source_uncharge(source, claimer.charged);
 		}
 		if (IS_ENABLED(CONFIG_IOMMUFD_DEBUG))
 			pin_source_verify(source);
@@ -780,13 +679,37 @@ void pin_source_release(struct pin_source *source,
 		interval_tree_remove(claim, &source->claims);
 		nr = unpin_gaps(source, range, true);
 	}
-	uncharge(source, nr);
+	pin_source_uncharge(source, nr);
 	/* A claim that grows is not in order until it is done. */
 	if (IS_ENABLED(CONFIG_IOMMUFD_DEBUG) &&
 	    mutex_trylock(&source->pin_lock)) {
 		pin_source_verify(source);
 		mutex_unlock(&source->pin_lock);
 	}
+}
+
+/**
+ * pin_source_unpin_pages() - pin_source_ops::unpin of whatever has struct pages
+ * @source: the source
+ * @pfn: page frame number of the first page
+ * @nr: how many contiguous pages, each of which has a pin of its own
+ *
+ * Context: May sleep.
+ */
+void pin_source_unpin_pages(struct pin_source *source, unsigned long pfn,
+			    unsigned long nr)
+{
+	/* Otherwise in pieces that no section of memory ends in. */
+	while (!PAGES_ARE_FLAT && nr > WINDOW_PAGES - (pfn & WINDOW_MASK)) {
+		unsigned long piece = WINDOW_PAGES - (pfn & WINDOW_MASK);
+
+		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), piece,
+						 source->writable);
+		pfn += piece;
+		nr -= piece;
+	}
+	unpin_user_page_range_dirty_lock(pfn_to_page(pfn), nr,
+					 source->writable);
 }
 
 /**
@@ -880,14 +803,18 @@ int pin_source_copy(struct pin_source *source, unsigned long index,
  * @source: zeroed memory
  * @ctx: the context
  * @ops: the kind of memory
+ * @first_index: its lowest page index
  * @writable: pin for writing
  *
  * Who maps is who is charged: the process and user that are current.
  *
+ * Return: 0, and the source has one reference; -EINVAL for a kernel thread,
+ * which has no memory of its own to be charged for; -ENOMEM.
  * Context: May sleep.
  */
-void pin_source_init(struct pin_source *source, struct iommufd_ctx *ctx,
-		     const struct pin_source_ops *ops, bool writable)
+int pin_source_init(struct pin_source *source, struct iommufd_ctx *ctx,
+		    const struct pin_source_ops *ops, unsigned long first_index,
+		    bool writable)
 {
 	source->ops = ops;
 	source->ctx = ctx;
@@ -896,15 +823,9 @@ void pin_source_init(struct pin_source *source, struct iommufd_ctx *ctx,
 	mutex_init(&source->lock);
 	source->claims = RB_ROOT_CACHED;
 	xa_init_flags(&source->windows, XA_FLAGS_ACCOUNT);
+	source->first_window = first_index >> WINDOW_SHIFT;
 	source->writable = writable;
-	source->account_mode = capable(CAP_IPC_LOCK) ?
-				       ACCOUNT_NONE :
-				       READ_ONCE(ctx->account_mode);
-	source->user = get_uid(current_user());
-	source->task = get_task_struct(current->group_leader);
-	source->mm = current->mm;
-	mmgrab(source->mm);
-	INIT_WORK(&source->settle_work, settle);
+	return pin_source_open_account(source);
 }
 
 static void source_free(struct kref *kref)
@@ -915,9 +836,7 @@ static void source_free(struct kref *kref)
 	IOMMUFD_ASSERT(xa_empty(&source->windows));
 	if (source->ops->release)
 		source->ops->release(source);
-	mmdrop(source->mm);
-	put_task_struct(source->task);
-	free_uid(source->user);
+	pin_source_close_account(source);
 	mutex_destroy(&source->lock);
 	mutex_destroy(&source->pin_lock);
 	kfree(source);

@@ -15,10 +15,6 @@
 
 #include "iommufd_private.h"
 
-/* Is the struct page of the next page always the next struct page? */
-#define PAGES_ARE_FLAT                                                         \
-	(IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP) || IS_ENABLED(CONFIG_FLATMEM))
-
 /* How many of @nr pages follow one another in memory, from the first one. */
 static inline unsigned int count_contiguous(struct page **pages,
 					    unsigned int nr, unsigned long pfn)
@@ -58,7 +54,7 @@ static long user_gup(struct pin_source *source, unsigned long index,
 		     unsigned long nr, struct page **pages)
 {
 	unsigned long address = index << PAGE_SHIFT;
-	struct mm_struct *mm = source->mm;
+	struct mm_struct *mm = source->account->mm;
 	int locked = 1;
 	long got;
 
@@ -99,29 +95,13 @@ static int user_pin(struct pin_source *source, struct page_range range,
 	return 0;
 }
 
-static void user_unpin(struct pin_source *source, unsigned long pfn,
-		       unsigned long nr)
-{
-	/* Otherwise in pieces that no section of memory ends in. */
-	while (!PAGES_ARE_FLAT && nr > WINDOW_PAGES - (pfn & WINDOW_MASK)) {
-		unsigned long piece = WINDOW_PAGES - (pfn & WINDOW_MASK);
-
-		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), piece,
-						 source->writable);
-		pfn += piece;
-		nr -= piece;
-	}
-	unpin_user_page_range_dirty_lock(pfn_to_page(pfn), nr,
-					 source->writable);
-}
-
 /* Through the page itself, whoever's it is. */
 static int user_copy_remote(struct pin_source *source, unsigned long index,
 			    unsigned long offset_bytes, void *data,
 			    size_t bytes, unsigned int flags)
 {
 	bool write = flags & IOMMUFD_ACCESS_RW_WRITE;
-	struct mm_struct *mm = source->mm;
+	struct mm_struct *mm = source->account->mm;
 	struct page *page;
 	int locked = 1;
 	long got;
@@ -163,7 +143,7 @@ static int user_copy(struct pin_source *source, unsigned long index,
 		     unsigned long offset_bytes, void *data, size_t bytes,
 		     unsigned int flags)
 {
-	if (current->mm != source->mm)
+	if (current->mm != source->account->mm)
 		return user_copy_remote(source, index, offset_bytes, data,
 					bytes, flags);
 	return user_copy_current((index << PAGE_SHIFT) + offset_bytes, data,
@@ -172,8 +152,10 @@ static int user_copy(struct pin_source *source, unsigned long index,
 
 static const struct pin_source_ops user_source_ops = {
 	.name = "user memory",
+	.prot = IOMMU_CACHE,
+	.tied = true,
 	.pin = user_pin,
-	.unpin = user_unpin,
+	.unpin = pin_source_unpin_pages,
 	.copy = user_copy,
 };
 
@@ -183,8 +165,7 @@ static const struct pin_source_ops user_source_ops = {
  * @first_index: its lowest page index
  * @writable: pin it for writing
  *
- * Return: the source with one reference; -ENOMEM; -EINVAL for a kernel thread,
- * which has no memory to give.
+ * Return: the source, or what pin_source_init() answers.
  * Context: May sleep.
  */
 struct pin_source *pin_source_alloc_user(struct iommufd_ctx *ctx,
@@ -192,13 +173,16 @@ struct pin_source *pin_source_alloc_user(struct iommufd_ctx *ctx,
 					 bool writable)
 {
 	struct pin_source *source;
+	int error;
 
-	if (!current->mm)
-		return ERR_PTR(-EINVAL);
 	source = kzalloc_obj(*source, GFP_KERNEL_ACCOUNT);
 	if (!source)
 		return ERR_PTR(-ENOMEM);
-	pin_source_init(source, ctx, &user_source_ops, writable);
-	source->first_window = first_index >> WINDOW_SHIFT;
+	error = pin_source_init(source, ctx, &user_source_ops, first_index,
+				writable);
+	if (error) {
+		kfree(source);
+		return ERR_PTR(error);
+	}
 	return source;
 }

@@ -62,8 +62,8 @@ static struct model *make_model(struct kunit *test, unsigned long first_index,
 	model->cover = test_zalloc(test, nr_pages);
 	model->source = fake_source(model->memory, model->ctx);
 	/* What user space without CAP_IPC_LOCK gets by default. */
-	model->source->account_mode = ACCOUNT_USER;
-	model->locked_before = atomic_long_read(&model->source->user->locked_vm);
+	test_set_account_mode(model->source, ACCOUNT_USER);
+	model->locked_before = atomic_long_read(&model->source->account->user->locked_vm);
 	test_set_memlock_pages(model->locked_before + nr_pages);
 	return model;
 }
@@ -124,7 +124,7 @@ static void check(struct model *model)
 	KUNIT_EXPECT_EQ(model->test, nr_covered,
 			atomic_long_read(&model->ctx->nr_charged));
 	KUNIT_EXPECT_EQ(model->test, nr_covered,
-			atomic_long_read(&model->source->user->locked_vm) -
+			atomic_long_read(&model->source->account->user->locked_vm) -
 				model->locked_before);
 	for (page = 0; page < memory->nr_pages; page = end) {
 		end = span_end(model, page);
@@ -629,7 +629,9 @@ static void copy_does_not_trust_old_runs(struct kunit *test)
 	real->test = test;
 	real->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	KUNIT_ASSERT_NOT_NULL(test, real->page);
-	pin_source_init(&real->source, ctx, &real_source_ops, true);
+	KUNIT_ASSERT_EQ(test, 0,
+			pin_source_init(&real->source, ctx, &real_source_ops, 0,
+					true));
 	words = page_address(real->page);
 
 	KUNIT_EXPECT_EQ(test, 0,
@@ -830,11 +832,11 @@ static void scattered_record_is_small(struct kunit *test)
 
 static long charged_to(struct pin_source *source)
 {
-	switch (source->account_mode) {
+	switch (source->account->mode) {
 	case ACCOUNT_USER:
-		return atomic_long_read(&source->user->locked_vm);
+		return atomic_long_read(&source->account->user->locked_vm);
 	case ACCOUNT_MM:
-		return source->mm->locked_vm;
+		return source->account->mm->locked_vm;
 	default:
 		return 0;
 	}
@@ -850,9 +852,9 @@ static void check_limit(struct kunit *test, enum account_mode mode)
 	struct iommufd_ctx *ctx = model->ctx;
 	long before, pinned_before;
 
-	source->account_mode = mode;
+	test_set_account_mode(source, mode);
 	before = charged_to(source);
-	pinned_before = atomic64_read(&source->mm->pinned_vm);
+	pinned_before = atomic64_read(&source->account->mm->pinned_vm);
 	test_set_memlock_pages(before + 700);
 
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
@@ -865,7 +867,7 @@ static void check_limit(struct kunit *test, enum account_mode mode)
 			pin_source_claim(source, &node, pages(model, 0, 700)));
 	KUNIT_EXPECT_EQ(test, before + 700, charged_to(source));
 	KUNIT_EXPECT_EQ(test, pinned_before + 700,
-			atomic64_read(&source->mm->pinned_vm));
+			atomic64_read(&source->account->mm->pinned_vm));
 	KUNIT_EXPECT_EQ(test, 700, atomic_long_read(&ctx->nr_charged));
 	KUNIT_EXPECT_EQ(test, 700, atomic_long_read(&ctx->nr_pinned));
 
@@ -884,7 +886,7 @@ static void check_limit(struct kunit *test, enum account_mode mode)
 	pin_source_release(source, &more);
 	KUNIT_EXPECT_EQ(test, before, charged_to(source));
 	KUNIT_EXPECT_EQ(test, pinned_before,
-			atomic64_read(&source->mm->pinned_vm));
+			atomic64_read(&source->account->mm->pinned_vm));
 	KUNIT_EXPECT_EQ(test, 0, atomic_long_read(&ctx->nr_charged));
 	KUNIT_EXPECT_EQ(test, 0, atomic_long_read(&ctx->nr_pinned));
 }
@@ -920,7 +922,6 @@ static void limit_during_claim(struct kunit *test)
 	/* A limit that others fill meanwhile. */
 	KUNIT_ASSERT_EQ(test, 0, claim(model, 0, pages(model, 1000, 600)));
 	interrupt(model, release_first_claim);
-	model->source->account_mode = ACCOUNT_USER;
 	test_set_memlock_pages(model->locked_before);
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
 			claim(model, 1, pages(model, 900, 600)));
@@ -935,7 +936,7 @@ static void no_limit_for_the_privileged(struct kunit *test)
 					 FAKE_MIXED, 2);
 	struct interval_tree_node node;
 
-	model->source->account_mode = ACCOUNT_NONE;
+	test_set_account_mode(model->source, ACCOUNT_NONE);
 	test_set_memlock_pages(0);
 	KUNIT_ASSERT_EQ(test, 0,
 			pin_source_claim(model->source, &node,
@@ -964,14 +965,14 @@ static void modes_of_new_sources(struct kunit *test)
 		ctx->account_mode = mode;
 		source = pin_source_alloc_user(ctx, 0, true);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, source);
-		KUNIT_EXPECT_EQ(test, ACCOUNT_NONE, source->account_mode);
+		KUNIT_EXPECT_EQ(test, ACCOUNT_NONE, source->account->mode);
 		pin_source_put(source);
 
 		old = override_creds(new);
 		source = pin_source_alloc_user(ctx, 0, true);
 		revert_creds(old);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, source);
-		KUNIT_EXPECT_EQ(test, mode, source->account_mode);
+		KUNIT_EXPECT_EQ(test, mode, source->account->mode);
 		pin_source_put(source);
 	}
 	put_cred(new);

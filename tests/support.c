@@ -45,8 +45,7 @@ static void end_ctx(void *data)
 			atomic_long_read(&context->ctx.nr_pinned));
 	KUNIT_EXPECT_EQ(context->test, 0,
 			atomic_long_read(&context->ctx.nr_charged));
-	xa_destroy(&context->ctx.objects);
-	mutex_destroy(&context->ctx.groups_lock);
+	iommufd_ctx_fini(&context->ctx);
 }
 
 /* A context as opening the file makes it. */
@@ -58,10 +57,7 @@ struct iommufd_ctx *test_ctx(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, context);
 	context->test = test;
-	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
-	mutex_init(&ctx->groups_lock);
-	xa_init(&ctx->groups);
-	spin_lock_init(&ctx->refusal_lock);
+	iommufd_ctx_init(ctx);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_ctx,
 							   context));
 	return ctx;
@@ -395,11 +391,20 @@ struct pin_source *fake_source(struct fake_memory *memory,
 	KUNIT_ASSERT_NOT_NULL(test, fake);
 	fake->memory = memory;
 	memory->nr_sources++;
-	pin_source_init(&fake->source, ctx, &fake_source_ops, true);
-	fake->source.first_window = memory->first_index >> WINDOW_SHIFT;
+	KUNIT_ASSERT_EQ(test, 0,
+			pin_source_init(&fake->source, ctx, &fake_source_ops,
+					memory->first_index, true));
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_source,
 							   &fake->source));
 	return &fake->source;
+}
+
+/* Charge a source as if its process had, or had not, CAP_IPC_LOCK. */
+void test_set_account_mode(struct pin_source *source, enum account_mode mode)
+{
+	/* What nobody has been charged for yet can change. */
+	source->account->mode = mode;
+	source->charged = mode != ACCOUNT_NONE;
 }
 
 bool fake_pinned(struct fake_memory *memory, unsigned long index)

@@ -111,6 +111,7 @@ struct fake_memory *fake_memory(struct kunit *test, unsigned long first_index,
 				enum fake_layout layout, unsigned int nr_banks);
 struct pin_source *fake_source(struct fake_memory *memory,
 			       struct iommufd_ctx *ctx);
+void test_set_account_mode(struct pin_source *source, enum account_mode mode);
 bool fake_pinned(struct fake_memory *memory, unsigned long index);
 unsigned long fake_pfn(struct fake_memory *memory, unsigned long index);
 
