@@ -373,9 +373,11 @@ static struct access_pin *pin_alloc(struct iommufd_access *access,
 	struct page_range pages = area_pages(area, part);
 	struct access_pin *pin;
 
+	if (area->source->ops->device_memory)
+		return ERR_PTR(-EINVAL);
 	pin = kzalloc_obj(*pin, GFP_KERNEL_ACCOUNT);
 	if (!pin)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	pin->claim.start = pages.first;
 	pin->claim.last = pages.last;
 	pin->access = access;
@@ -402,8 +404,8 @@ static int pins_prepare(struct iommufd_access *access,
 			return PTR_ERR(area);
 		part.last = min(range.last, area->iova.last);
 		pin = pin_alloc(access, area, part);
-		if (!pin)
-			return -ENOMEM;
+		if (IS_ERR(pin))
+			return PTR_ERR(pin);
 		area->nr_users++;
 		list_add_tail(&pin->link, pins);
 		if (part.last == range.last)
@@ -510,8 +512,8 @@ static int pin_in_ioas(struct iommufd_access *access, struct iommufd_ioas *ioas,
  * The pages stay pinned until iommufd_access_unpin_pages() with the same
  * range, which the driver also does when its unmap callback says so.
  *
- * Return: 0; -EINVAL for a bad range, flag or an access without
- * needs_pin_pages; -EOVERFLOW if the range wraps; -ENOENT if it is not
+ * Return: 0; -EINVAL for a bad range or flag, an access without
+ * needs_pin_pages, or device memory, which has no pages; -EOVERFLOW if the range wraps; -ENOENT if it is not
  * attached or something in the range is not mapped or about to be unmapped;
  * -EPERM if it may not be written; -ENOMEM, -EFAULT or -EINTR if the pages
  * cannot be pinned. Nothing is pinned on error.
@@ -653,8 +655,8 @@ static int rw_part(struct iommufd_ioas *ioas, struct iova_range range,
  * @flags: IOMMUFD_ACCESS_RW_WRITE to write to the IOVA, otherwise it is read;
  *	IOMMUFD_ACCESS_RW_KTHREAD is accepted and not needed
  *
- * Return: 0; -EINVAL for a bad range or flag; -EOVERFLOW if the range wraps;
- * -ENOENT if the access is not attached or something in the range is not
+ * Return: 0; -EINVAL for a bad range or flag, or device memory; -EOVERFLOW if the
+ * range wraps; -ENOENT if the access is not attached or something in the range is not
  * mapped; -EPERM if it may not be read or written; -EFAULT if the memory is
  * gone. A part may have been copied on error.
  * Context: Sleeps for as long as user memory likes.

@@ -223,7 +223,7 @@ int pin_source_open_account(struct pin_source *source)
 	if (IS_ERR(account))
 		return PTR_ERR(account);
 	source->account = account;
-	source->charged = mode != ACCOUNT_NONE;
+	source->charged = mode != ACCOUNT_NONE && !source->ops->device_memory;
 	if (source->ops->tied)
 		atomic_long_inc(&ctx->nr_tied_sources);
 	else if (source->charged)

@@ -164,9 +164,29 @@ void domain_unmap_area(struct iommu_domain *domain, struct iommufd_area *area,
 }
 
 /**
+ * area_set_blocked() - say whether domains map an area
+ * @area: the area
+ * @blocked: none does, for its source is revoked
+ *
+ * Context: domains_rwsem is held for writing, or nobody else has the area.
+ */
+void area_set_blocked(struct iommufd_area *area, bool blocked)
+{
+	if (area->blocked == blocked)
+		return;
+	area->blocked = blocked;
+	if (blocked)
+		atomic_long_inc(&area->source->ctx->nr_blocked);
+	else
+		atomic_long_dec(&area->source->ctx->nr_blocked);
+}
+
+/**
  * domains_map_area() - map an area in every domain of an address space
  * @ioas: the address space
  * @area: the area, claimed if there is a domain
+ *
+ * An area over a source that is revoked is not mapped but blocked.
  *
  * Return: 0, or what the IOMMU core answers, in which case no domain maps it.
  * Context: May sleep. domains_rwsem is held.
@@ -177,6 +197,9 @@ int domains_map_area(struct iommufd_ioas *ioas, struct iommufd_area *area)
 	int error = 0;
 
 	lockdep_assert_held(&ioas->domains_rwsem);
+	area_set_blocked(area, READ_ONCE(area->source->revoked));
+	if (area->blocked)
+		return 0;
 	list_for_each_entry(hwpt, &ioas->domains, ioas_node) {
 		error = domain_map_area(hwpt->common.domain, area,
 					ioas->huge_pages);
@@ -219,7 +242,8 @@ void domains_unmap_areas(struct iommufd_ioas *ioas, struct list_head *areas)
 
 		iommu_iotlb_gather_init(&gather);
 		list_for_each_entry(area, areas, batch) {
-			domain_unmap_area(domain, area, &gather);
+			if (!area->blocked)
+				domain_unmap_area(domain, area, &gather);
 			cond_resched();
 		}
 		iommu_iotlb_sync(domain, &gather);

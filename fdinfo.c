@@ -99,6 +99,8 @@ void iommufd_show_fdinfo(struct seq_file *m, struct file *file)
 		   atomic_long_read(&ctx->nr_pinned));
 	seq_printf(m, "charged-pages:\t%ld\n",
 		   atomic_long_read(&ctx->nr_charged));
+	seq_printf(m, "revoked-areas:\t%ld\n",
+		   atomic_long_read(&ctx->nr_blocked));
 	scoped_guard(spinlock, &ctx->refusal_lock)
 		refusal = ctx->refusal;
 	if (refusal.command)

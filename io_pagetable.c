@@ -595,6 +595,7 @@ struct iommufd_area *iommufd_area_alloc(struct pin_source *source,
 	area->iova.last = length_bytes - 1;
 	area->pins = RB_ROOT;
 	INIT_LIST_HEAD(&area->batch);
+	INIT_LIST_HEAD(&area->source_node);
 	return area;
 }
 
@@ -605,6 +606,9 @@ static void area_free(struct iommufd_area *area)
 		return;
 	IOMMUFD_ASSERT(!area->claimed && !area->nr_users && !area->nr_locks &&
 		       RB_EMPTY_ROOT(&area->pins));
+	area_set_blocked(area, false);
+	if (!list_empty(&area->source_node))
+		area->source->ops->leave(area->source, area);
 	pin_source_put(area->source);
 	kfree(area);
 }
@@ -613,7 +617,7 @@ static void area_free(struct iommufd_area *area)
  * iommufd_areas_free() - free areas that are in no address space
  * @areas: list of iommufd_area::batch, empty afterwards
  *
- * Context: May sleep.
+ * Context: May sleep. No lock is held.
  */
 void iommufd_areas_free(struct list_head *areas)
 {
@@ -715,7 +719,6 @@ static int insert_areas(struct iommufd_ioas *ioas, struct list_head *areas,
 		area->iova.last += at;
 		area->iova.first = at;
 		area->prot = prot | area->source->ops->prot;
-		area->state = AREA_BUILDING;
 		at = area->iova.last + 1;
 		area_insert(ioas, area);
 	}
@@ -813,6 +816,19 @@ static int enter_domains(struct iommufd_ioas *ioas, struct list_head *areas)
 	return error;
 }
 
+/* From here on a source that is revoked finds its areas. */
+static void enter_sources(struct iommufd_ioas *ioas, struct list_head *areas)
+{
+	struct iommufd_area *area;
+
+	list_for_each_entry(area, areas, batch) {
+		area->ioas = ioas;
+		area->state = AREA_BUILDING;
+		if (area->source->ops->enter)
+			area->source->ops->enter(area->source, area);
+	}
+}
+
 /**
  * ioas_map() - map memory into an address space
  * @ioas: the address space
@@ -836,6 +852,7 @@ int ioas_map(struct iommufd_ioas *ioas, struct list_head *areas,
 {
 	int error;
 
+	enter_sources(ioas, areas);
 	error = insert_areas(ioas, areas, length_bytes, iova, fixed, prot);
 	if (error)
 		return error;
@@ -962,8 +979,6 @@ static void unmap_batch(struct iommufd_ioas *ioas, struct list_head *batch,
 		bytes += iova_range_bytes(area->iova);
 	*unmapped_bytes += bytes;
 	erase_areas(ioas, batch);
-	iommufd_areas_free(batch);
-	ioas_debug_verify(ioas);
 }
 
 /* A refusal or a kill: whoever this UNMAP had announced itself to goes on. */
@@ -1030,6 +1045,8 @@ int ioas_unmap(struct iommufd_ioas *ioas, struct iova_range range,
 			if (step == UNMAP_BATCH)
 				unmap_batch(ioas, &batch, unmapped_bytes);
 		}
+		iommufd_areas_free(&batch);
+		ioas_debug_verify(ioas);
 		cond_resched();
 		if (step == UNMAP_DONE)
 			return 0;
@@ -1129,6 +1146,15 @@ static int claim_all(struct iommufd_ioas *ioas)
 	return error;
 }
 
+/*
+ * Do the domains map the area? domains_rwsem is held for writing, which keeps
+ * areas from becoming live, blocked or unmapped.
+ */
+static bool area_is_mapped(const struct iommufd_area *area)
+{
+	return area->state == AREA_LIVE && !area->blocked;
+}
+
 static int fill_domain(struct iommufd_ioas *ioas,
 		       struct iommufd_hwpt_paging *hwpt)
 {
@@ -1137,10 +1163,9 @@ static int fill_domain(struct iommufd_ioas *ioas,
 	int error = 0;
 
 	lockdep_assert_held_write(&ioas->domains_rwsem);
-	/* domains_rwsem keeps areas from becoming live or going away. */
 	for (node = rb_first(&ioas->areas); node && !error;
 	     node = rb_next(node)) {
-		if (to_area(node)->state == AREA_LIVE)
+		if (area_is_mapped(to_area(node)))
 			error = domain_map_area(hwpt->common.domain,
 						to_area(node),
 						ioas->huge_pages);
@@ -1153,7 +1178,7 @@ static int fill_domain(struct iommufd_ioas *ioas,
 
 	iommu_iotlb_gather_init(&gather);
 	while ((node = rb_prev(node)))
-		if (to_area(node)->state == AREA_LIVE)
+		if (area_is_mapped(to_area(node)))
 			domain_unmap_area(hwpt->common.domain, to_area(node),
 					  &gather);
 	iommu_iotlb_sync(hwpt->common.domain, &gather);
@@ -1268,7 +1293,7 @@ void ioas_remove_domain(struct iommufd_ioas *ioas,
 	iommu_iotlb_gather_init(&gather);
 	scoped_guard(rwsem_write, &ioas->areas_rwsem) {
 		for (node = rb_first(&ioas->areas); node; node = rb_next(node)) {
-			if (to_area(node)->state == AREA_LIVE)
+			if (area_is_mapped(to_area(node)))
 				domain_unmap_area(domain, to_area(node),
 						  &gather);
 			cond_resched();
@@ -1280,6 +1305,50 @@ void ioas_remove_domain(struct iommufd_ioas *ioas,
 	iommu_iotlb_sync(domain, &gather);
 	drop_claims(ioas);
 	ioas_debug_verify(ioas);
+}
+
+/* Revoking ---------------------------------------------------------------- */
+
+/**
+ * ioas_block_area() - take an area out of every domain, and leave it there
+ * @area: an area whose source has been marked as revoked
+ *
+ * What is still being mapped sees the mark by itself. When it returns, every
+ * IOMMU has been synced.
+ *
+ * Context: The source keeps the area from being freed. Takes domains_rwsem.
+ * Cannot fail.
+ */
+void ioas_block_area(struct iommufd_area *area)
+{
+	LIST_HEAD(one);
+
+	guard(rwsem_write)(&area->ioas->domains_rwsem);
+	if (!area_is_mapped(area))
+		return;
+	list_add(&area->batch, &one);
+	domains_unmap_areas(area->ioas, &one);
+	area_set_blocked(area, true);
+}
+
+/**
+ * ioas_unblock_area() - map a blocked area again
+ * @area: an area whose source is not marked as revoked any more
+ *
+ * Return: 0, or what domains_map_area() answers: the area stays blocked.
+ * Context: The source keeps the area from being freed. Takes domains_rwsem.
+ */
+int ioas_unblock_area(struct iommufd_area *area)
+{
+	int error;
+
+	guard(rwsem_write)(&area->ioas->domains_rwsem);
+	if (area->state != AREA_LIVE || !area->blocked)
+		return 0;
+	error = domains_map_area(area->ioas, area);
+	if (error)
+		area_set_blocked(area, true);
+	return error;
 }
 
 /* Life -------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * The commands on an I/O address space: they decode and check what user space
  * asks for, and say what came of it. The work is in io_pagetable.c.
  */
+#include <linux/dma-buf.h>
 #include <linux/file.h>
 #include <linux/iommu.h>
 #include <linux/slab.h>
@@ -309,13 +310,31 @@ int iommufd_ioas_map(struct iommufd_command *command)
 	return error;
 }
 
+static struct pin_source *dmabuf_source_get(struct iommufd_ctx *ctx,
+					    struct dma_buf *dma_buf,
+					    struct iova_range bytes)
+{
+	struct pin_source *source;
+
+	source = pin_source_alloc_dmabuf(ctx, dma_buf, bytes);
+	if (IS_ERR(source))
+		dma_buf_put(dma_buf);
+	return source;
+}
+
 /* A file by its descriptor, as a source of the kind that it is. */
 static struct pin_source *file_source_get(struct iommufd_ctx *ctx, int fd,
 					  struct iova_range bytes, int prot)
 {
 	struct pin_source *source;
+	struct dma_buf *dma_buf;
 	struct file *file;
 
+	if (IS_ENABLED(CONFIG_DMA_SHARED_BUFFER)) {
+		dma_buf = dma_buf_get(fd);
+		if (!IS_ERR(dma_buf))
+			return dmabuf_source_get(ctx, dma_buf, bytes);
+	}
 	file = fget(fd);
 	if (!file)
 		return ERR_PTR(iommufd_refuse(ctx, -EBADF,

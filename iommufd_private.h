@@ -38,6 +38,8 @@
 
 #include "../iommu-priv.h"
 
+struct dma_buf;
+struct iommufd_area;
 struct iommufd_command;
 struct iommufd_group;
 struct iommufd_ioas;
@@ -157,6 +159,7 @@ struct refusal {
  *	the xa_lock of @objects
  * @nr_pinned: pages pinned through this context
  * @nr_charged: pages charged to somebody through this context
+ * @nr_blocked: areas that map nothing, for their source is revoked
  * @refusal_lock: guards @refusal
  * @refusal: the latest refusal
  */
@@ -174,6 +177,7 @@ struct iommufd_ctx {
 	struct iommufd_ioas *vfio_ioas;
 	atomic_long_t nr_pinned;
 	atomic_long_t nr_charged;
+	atomic_long_t nr_blocked;
 	spinlock_t refusal_lock;
 	struct refusal refusal;
 };
@@ -195,6 +199,7 @@ struct iommufd_command {
 extern const struct file_operations iommufd_fops;
 void iommufd_ctx_init(struct iommufd_ctx *ctx);
 void iommufd_ctx_fini(struct iommufd_ctx *ctx);
+struct device *iommufd_device(void);
 int iommufd_respond(struct iommufd_command *command, size_t bytes);
 int iommufd_refuse(struct iommufd_ctx *ctx, int error, const char *reason,
 		   u64 operand0, u64 operand1);
@@ -437,17 +442,24 @@ static inline void pin_batch_add_apart(struct pin_batch *batch,
  * @name: for people
  * @prot: IOMMU protection bits that such memory needs besides read and write
  * @tied: it is memory of the process that mapped it
+ * @device_memory: nothing is really pinned, so that nothing is charged or counted,
+ *	and no access can have the pages
  * @pin: pin @range, which lies in one window, and add its runs to the batch.
  *	What is in the batch on error is unpinned by the caller. May fault on
  *	user memory and sleep for as long as user space likes.
  * @unpin: undo @pin for a part of one run. Cannot fail.
  * @copy: read or write bytes that nobody has pinned. Returns 0 or an errno.
+ *	NULL if that is not possible.
+ * @enter: an area is about to map a part of the source. No lock is held. NULL if
+ *	the source need not know.
+ * @leave: undo @enter: the area maps nothing any more. No lock is held.
  * @release: drop what the source holds; the caller frees the struct
  */
 struct pin_source_ops {
 	const char *name;
 	int prot;
 	bool tied;
+	bool device_memory;
 	int (*pin)(struct pin_source *source, struct page_range range,
 		   struct pin_batch *batch);
 	void (*unpin)(struct pin_source *source, unsigned long pfn,
@@ -455,6 +467,8 @@ struct pin_source_ops {
 	int (*copy)(struct pin_source *source, unsigned long index,
 		    unsigned long offset_bytes, void *data, size_t bytes,
 		    unsigned int flags);
+	void (*enter)(struct pin_source *source, struct iommufd_area *area);
+	void (*leave)(struct pin_source *source, struct iommufd_area *area);
 	void (*release)(struct pin_source *source);
 };
 
@@ -473,6 +487,7 @@ struct pin_source_ops {
  * @first_window: the window of the lowest index, which is entry 0 of @windows
  *	so that a small source takes no node of it; constant
  * @writable: pinned for writing; DMA may have changed the pages
+ * @revoked: no domain may map it now; see source_dmabuf.c
  * @charged: pins are charged to @account; constant
  * @account: whose memory it is, and who is charged; guarded by account_lock,
  *	and constant if @ops->tied
@@ -491,6 +506,7 @@ struct pin_source {
 	struct xarray windows;
 	unsigned long first_window;
 	bool writable;
+	bool revoked;
 	bool charged;
 	struct pin_account *account;
 	unsigned long nr_charged;
@@ -532,6 +548,9 @@ struct pin_source *pin_source_alloc_user(struct iommufd_ctx *ctx,
 struct pin_source *pin_source_alloc_file(struct iommufd_ctx *ctx,
 					 struct file *file,
 					 struct iova_range bytes, int prot);
+struct pin_source *pin_source_alloc_dmabuf(struct iommufd_ctx *ctx,
+					   struct dma_buf *dma_buf,
+					   struct iova_range bytes);
 int pin_source_init(struct pin_source *source, struct iommufd_ctx *ctx,
 		    const struct pin_source_ops *ops, unsigned long first_index,
 		    bool writable);
@@ -595,6 +614,7 @@ enum area_state {
 /**
  * struct iommufd_area - a range of IOVA mapped to a part of a source
  * @node: in iommufd_ioas::areas by IOVA
+ * @ioas: the address space, constant once it is on the way into one
  * @iova: where it is, constant
  * @gap_before: unused addresses between the area below and this one
  * @subtree_max_gap: the largest @gap_before of the subtree at @node
@@ -604,6 +624,8 @@ enum area_state {
  * @prot: IOMMU protection bits, constant
  * @state: guarded by areas_rwsem
  * @claimed: @claim is in the source; guarded by areas_rwsem once live
+ * @blocked: it is live and no domain maps it, for its source is revoked; guarded
+ *	by domains_rwsem
  * @stuck: a driver did not unmap it: its memory stays pinned for ever
  * @claim: keeps the pages pinned while a domain maps them
  * @nr_users: commands that need the area while they hold no lock; guarded by
@@ -612,9 +634,11 @@ enum area_state {
  * @nr_locks: internal accesses that refuse UNMAP; guarded by areas_rwsem
  * @pins: what accesses have pinned, by range; guarded by areas_rwsem
  * @batch: in the list of the command that creates or removes the area
+ * @source_node: in the source's list of areas, if it has one
  */
 struct iommufd_area {
 	struct rb_node node;
+	struct iommufd_ioas *ioas;
 	struct iova_range iova;
 	unsigned long gap_before;
 	unsigned long subtree_max_gap;
@@ -624,6 +648,7 @@ struct iommufd_area {
 	int prot;
 	enum area_state state;
 	bool claimed;
+	bool blocked;
 	bool stuck;
 	struct interval_tree_node claim;
 	unsigned int nr_users;
@@ -631,6 +656,7 @@ struct iommufd_area {
 	unsigned int nr_locks;
 	struct rb_root pins;
 	struct list_head batch;
+	struct list_head source_node;
 };
 
 /* The pages behind a part of an area. */
@@ -734,6 +760,8 @@ struct iommufd_area *ioas_first_area(struct iommufd_ioas *ioas,
 				     struct iova_range range);
 struct iommufd_area *ioas_next_area(struct iommufd_area *area,
 				    struct iova_range range);
+void ioas_block_area(struct iommufd_area *area);
+int ioas_unblock_area(struct iommufd_area *area);
 void ioas_changed(struct iommufd_ioas *ioas);
 int ioas_wait_change(struct iommufd_ioas *ioas, int seen);
 int ioas_find_gap(struct iommufd_ioas *ioas, unsigned long length_bytes,
@@ -803,6 +831,7 @@ int domain_map_area(struct iommu_domain *domain, struct iommufd_area *area,
 		    bool huge_pages);
 void domain_unmap_area(struct iommu_domain *domain, struct iommufd_area *area,
 		       struct iommu_iotlb_gather *gather);
+void area_set_blocked(struct iommufd_area *area, bool blocked);
 int domains_map_area(struct iommufd_ioas *ioas, struct iommufd_area *area);
 void domains_unmap_areas(struct iommufd_ioas *ioas, struct list_head *areas);
 

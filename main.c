@@ -193,6 +193,7 @@ void iommufd_ctx_fini(struct iommufd_ctx *ctx)
 	WARN_ON_ONCE(atomic_long_read(&ctx->nr_pinned) ||
 		     atomic_long_read(&ctx->nr_charged) ||
 		     atomic_long_read(&ctx->nr_tied_sources) ||
+		     atomic_long_read(&ctx->nr_blocked) ||
 		     !list_empty(&ctx->charged_sources));
 	pin_account_put(ctx->account);
 	mutex_destroy(&ctx->account_lock);
@@ -302,6 +303,17 @@ static struct miscdevice iommufd_misc = {
 	.mode = 0660,
 	.fops = &iommufd_fops,
 };
+
+/**
+ * iommufd_device() - the device in whose name iommufd uses memory of others
+ *
+ * Return: the character device.
+ * Context: Any context, once the module is there.
+ */
+struct device *iommufd_device(void)
+{
+	return iommufd_misc.this_device;
+}
 
 /* Takes off charges that could not be taken off at once, see pages.c. */
 struct workqueue_struct *iommufd_workqueue;

@@ -369,6 +369,12 @@ static unsigned int claim_extend(struct claimer *claimer,
 	return nr;
 }
 
+static void count_pinned(struct pin_source *source, long nr)
+{
+	if (!source->ops->device_memory)
+		atomic_long_add(nr, &source->ctx->nr_pinned);
+}
+
 /* Unpin @range, which no claim covers, as the record says. */
 static void unpin_range(struct pin_source *source, struct page_range range)
 {
@@ -382,7 +388,7 @@ static void unpin_range(struct pin_source *source, struct page_range range)
 			source->ops->unpin(source, runs[i].pfn, runs[i].nr);
 		cond_resched();
 	}
-	atomic_long_sub(page_range_nr(range), &source->ctx->nr_pinned);
+	count_pinned(source, -(long)page_range_nr(range));
 }
 
 static void unpin_batch(struct pin_source *source, struct pin_batch *batch)
@@ -573,7 +579,7 @@ static int claim_window(struct claimer *claimer, struct page_range range)
 		return error;
 	}
 	claimer->charged -= nr;
-	atomic_long_add(nr, &claimer->source->ctx->nr_pinned);
+	count_pinned(claimer->source, nr);
 	return 0;
 }
 
@@ -769,13 +775,16 @@ static bool copy_pinned(struct pin_source *source, unsigned long index,
  * @bytes: how much
  * @flags: IOMMUFD_ACCESS_RW_...
  *
- * Return: 0; -EFAULT if there is no such memory; what the source answers.
+ * Return: 0; -EFAULT if there is no such memory; -EINVAL if it is not memory that
+ * the CPU may touch; what the source answers.
  * Context: Sleeps for as long as user memory likes.
  */
 int pin_source_copy(struct pin_source *source, unsigned long index,
 		    unsigned long offset_bytes, void *data, size_t bytes,
 		    unsigned int flags)
 {
+	if (!source->ops->copy)
+		return -EINVAL;
 	while (bytes) {
 		size_t part = min(bytes, PAGE_SIZE - offset_bytes);
 		int error;

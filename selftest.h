@@ -5,7 +5,11 @@
 #ifndef __IOMMUFD_SELFTEST_H
 #define __IOMMUFD_SELFTEST_H
 
+#include <linux/errno.h>
 #include <linux/init.h>
+
+struct dma_buf_attachment;
+struct phys_vec;
 
 #ifdef CONFIG_IOMMUFD_TEST
 #include <linux/atomic.h>
@@ -90,7 +94,20 @@ bool mock_domain_is_mapped(struct iommu_domain *domain,
 
 int iommufd_test_init(void);
 void iommufd_test_exit(void);
+static inline int
+iommufd_test_dma_buf_map(struct dma_buf_attachment *attachment,
+			 struct phys_vec *phys)
+{
+	return -EOPNOTSUPP;
+}
 #else
+static inline int
+iommufd_test_dma_buf_map(struct dma_buf_attachment *attachment,
+			 struct phys_vec *phys)
+{
+	return -EOPNOTSUPP;
+}
+
 static inline int iommufd_test_init(void)
 {
 	return 0;
