@@ -11,13 +11,9 @@
 
 #include "nvme.h"
 #include "observe.h"
+#include "pattern.h"
 #include "report.h"
 #include "vfio.h"
-
-#define KIB		1024UL
-#define MIB		(1024UL * KIB)
-#define PAGE_BYTES	4096UL
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
  * The large piece of memory: the disk's image is read into its front, the DMA
@@ -60,14 +56,6 @@ struct demo {
 	/* pinned by anybody in the machine before the story began */
 	long pinned_pages_before;
 };
-
-/* Memory of its own pages; the large one asks for huge pages. */
-char *memory_new(size_t nr_bytes);
-void memory_free(char *memory, size_t nr_bytes);
-
-/* Bytes that look random and differ from seed to seed. */
-void pattern_fill(char *memory, size_t nr_bytes, unsigned int seed);
-bool pattern_holds(const char *memory, size_t nr_bytes, unsigned int seed);
 
 /* Open both files, bind, and make the device able to do DMA. */
 int edu_open_and_bind(struct demo *demo, int iommufd);

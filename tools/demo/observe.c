@@ -76,6 +76,23 @@ bool fdinfo_number(int fd, const char *name, long *value)
 	return number_in_file(path, name, value);
 }
 
+long fdinfo_objects(int fd)
+{
+	char path[64], line[512];
+	long nr, sum = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "objects-%*[^:]: %ld", &nr) == 1)
+			sum += nr;
+	fclose(file);
+	return sum;
+}
+
 long huge_kib(const void *memory)
 {
 	unsigned long wanted = (unsigned long)memory;

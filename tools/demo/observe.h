@@ -21,6 +21,9 @@ long process_status_kib(const char *name);
 /* A "name:\tN" line of the fdinfo of @fd; false if the kernel has none. */
 bool fdinfo_number(int fd, const char *name, long *value);
 
+/* The sum of its "objects-...:\tN" lines; negative if it cannot be read. */
+long fdinfo_objects(int fd);
+
 /* How much of the mapping that begins at @memory is in huge pages. */
 long huge_kib(const void *memory);
 

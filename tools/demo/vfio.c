@@ -27,8 +27,8 @@ static int find_cdev_name(struct vfio_device *device)
 	char path[PATH_MAX];
 	DIR *folder;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev",
-		 device->address);
+	snprintf(path, sizeof(path), "/sys/bus/%s/devices/%s/vfio-dev",
+		 device->bus ? device->bus : "pci", device->address);
 	folder = opendir(path);
 	if (!folder)
 		return -errno;
@@ -100,8 +100,14 @@ int vfio_detach(struct vfio_device *device)
 	return command(device, VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach);
 }
 
-static int region_info(struct vfio_device *device, __u32 index,
-		       struct vfio_region_info *info)
+int vfio_info(struct vfio_device *device, struct vfio_device_info *info)
+{
+	*info = (struct vfio_device_info){ .argsz = sizeof(*info) };
+	return command(device, VFIO_DEVICE_GET_INFO, info);
+}
+
+int vfio_region(struct vfio_device *device, __u32 index,
+		struct vfio_region_info *info)
 {
 	*info = (struct vfio_region_info){
 		.argsz = sizeof(*info),
@@ -116,7 +122,7 @@ int vfio_map_bar0(struct vfio_device *device)
 	void *bar;
 	int error;
 
-	error = region_info(device, VFIO_PCI_BAR0_REGION_INDEX, &info);
+	error = vfio_region(device, VFIO_PCI_BAR0_REGION_INDEX, &info);
 	if (error)
 		return error;
 	if (!(info.flags & VFIO_REGION_INFO_FLAG_MMAP))
@@ -139,7 +145,7 @@ int vfio_enable_bus_master(struct vfio_device *device)
 	off_t where;
 	int error;
 
-	error = region_info(device, VFIO_PCI_CONFIG_REGION_INDEX, &info);
+	error = vfio_region(device, VFIO_PCI_CONFIG_REGION_INDEX, &info);
 	if (error)
 		return error;
 	where = info.offset + PCI_COMMAND;
@@ -154,7 +160,7 @@ int vfio_enable_bus_master(struct vfio_device *device)
 	return (value & wanted) == wanted ? 0 : -EIO;
 }
 
-int vfio_set_msi_eventfd(struct vfio_device *device, int eventfd)
+int vfio_set_irq_eventfd(struct vfio_device *device, __u32 index, int eventfd)
 {
 	struct {
 		struct vfio_irq_set set;
@@ -164,7 +170,7 @@ int vfio_set_msi_eventfd(struct vfio_device *device, int eventfd)
 			.argsz = sizeof(argument),
 			.flags = VFIO_IRQ_SET_ACTION_TRIGGER |
 				 VFIO_IRQ_SET_DATA_EVENTFD,
-			.index = VFIO_PCI_MSI_IRQ_INDEX,
+			.index = index,
 			.count = 1,
 		},
 		.eventfd = eventfd,
@@ -177,4 +183,9 @@ int vfio_set_msi_eventfd(struct vfio_device *device, int eventfd)
 		argument.set.count = 0;
 	}
 	return command(device, VFIO_DEVICE_SET_IRQS, &argument);
+}
+
+int vfio_set_msi_eventfd(struct vfio_device *device, int eventfd)
+{
+	return vfio_set_irq_eventfd(device, VFIO_PCI_MSI_IRQ_INDEX, eventfd);
 }

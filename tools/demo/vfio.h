@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A PCI function bound to vfio-pci, driven through its character device.
+ * A device of VFIO, driven through its character device: a PCI function bound to
+ * vfio-pci, or an mdev.
  * Functions return 0 or a negative errno.
  */
 #ifndef DEMO_VFIO_H
@@ -10,7 +11,8 @@
 #include <linux/types.h>
 
 struct vfio_device {
-	const char *address;	/* domain:bus:device.function */
+	const char *bus;	/* in /sys/bus; NULL for pci */
+	const char *address;	/* domain:bus:device.function, or a UUID */
 	char name[32];		/* the cdev's name, vfio0 and so on */
 	int fd;			/* negative while closed */
 	__u32 id;		/* in the context that it is bound to */
@@ -26,9 +28,16 @@ int vfio_bind(struct vfio_device *device, int iommufd);
 int vfio_attach(struct vfio_device *device, __u32 pt_id);
 int vfio_detach(struct vfio_device *device);
 
+struct vfio_device_info;
+struct vfio_region_info;
+int vfio_info(struct vfio_device *device, struct vfio_device_info *info);
+int vfio_region(struct vfio_device *device, __u32 index,
+		struct vfio_region_info *info);
 int vfio_map_bar0(struct vfio_device *device);
 int vfio_enable_bus_master(struct vfio_device *device);
-/* Signals the first MSI vector through an eventfd; -1 turns MSI off. */
+/* Signals the first vector of an index through an eventfd; -1 turns it off. */
+int vfio_set_irq_eventfd(struct vfio_device *device, __u32 index, int eventfd);
+/* The same for MSI. */
 int vfio_set_msi_eventfd(struct vfio_device *device, int eventfd);
 
 #endif
