@@ -91,15 +91,6 @@ static void area_insert(struct iommufd_ioas *ioas, struct iommufd_area *area)
 	area_update_gap(area_above(area));
 }
 
-static void area_erase(struct iommufd_ioas *ioas, struct iommufd_area *area)
-{
-	struct iommufd_area *above = area_above(area);
-
-	lockdep_assert_held_write(&ioas->areas_rwsem);
-	rb_erase_augmented(&area->node, &ioas->areas, &area_gaps);
-	area_update_gap(above);
-}
-
 /**
  * ioas_first_area() - the lowest area that a range touches
  * @ioas: the address space
@@ -725,13 +716,24 @@ static int insert_areas(struct iommufd_ioas *ioas, struct list_head *areas,
 	return 0;
 }
 
+/*
+ * Areas that follow one another leave together: only the one above the last of
+ * them, which stays, has a gap to be told about.
+ */
 static void erase_areas(struct iommufd_ioas *ioas, struct list_head *areas)
 {
-	struct iommufd_area *area;
+	struct iommufd_area *area, *above;
 
-	scoped_guard(rwsem_write, &ioas->areas_rwsem)
-		list_for_each_entry(area, areas, batch)
-			area_erase(ioas, area);
+	scoped_guard(rwsem_write, &ioas->areas_rwsem) {
+		list_for_each_entry(area, areas, batch) {
+			above = area_above(area);
+			rb_erase_augmented(&area->node, &ioas->areas,
+					   &area_gaps);
+			if (list_is_last(&area->batch, areas) ||
+			    above != list_next_entry(area, batch))
+				area_update_gap(above);
+		}
+	}
 	ioas_changed(ioas);
 }
 

@@ -580,7 +580,7 @@ unsigned long pin_source_record_bytes(struct pin_source *source);
  * @runs: the runs of the window that is decoded
  * @next_run: which one is next
  * @end_run: one more than the last of them that the range touches
- * @whole: where the run of a window that is one run unfolds
+ * @one: where the run of a window that has just one unfolds
  */
 struct run_cursor {
 	struct pin_source *source;
@@ -589,7 +589,7 @@ struct run_cursor {
 	const u64 *runs;
 	unsigned int next_run;
 	unsigned int end_run;
-	u64 whole;
+	u64 one;
 };
 
 void run_cursor_init(struct run_cursor *cursor, struct pin_source *source,

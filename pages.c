@@ -12,12 +12,12 @@
  * Where the pages are is recorded once, as runs. An xarray holds one entry a
  * window of 512 indexes, in one of three shapes:
  *
- *	TAG_WHOLE	the pfn of one run over the whole window
+ *	TAG_ONE		one run, in the entry itself
  *	TAG_LIST	a struct run_list, sorted runs
  *	TAG_SINGLES	a u64[512], as many runs of one page each
  *
- * so that a contiguous 2 MiB costs a slot of the xarray and a page that has
- * no neighbour costs eight bytes. Releasing never allocates: a run is not
+ * so that a contiguous 2 MiB, or a mapping of one page, costs a slot of the
+ * xarray, and a page that has no neighbour costs eight bytes. Releasing never allocates: a run is not
  * split when a part of it is unpinned but goes on saying where its indexes
  * were, until a claim overwrites it or no claim touches its window.
  *
@@ -40,7 +40,7 @@
 enum entry_tag {
 	TAG_LIST = 0,
 	TAG_SINGLES = 1,
-	TAG_WHOLE = 3,
+	TAG_ONE = 3,
 };
 
 #define TAG_BITS 2
@@ -50,21 +50,28 @@ struct run_list {
 	u64 runs[] __counted_by(nr);
 };
 
-static void *whole_encode(unsigned long pfn)
+/* Where an unsigned long has 64 bits, every run of memory that exists fits. */
+static bool one_fits(u64 run)
 {
-	return xa_tag_pointer((void *)(pfn << TAG_BITS), TAG_WHOLE);
+	return run <= ULONG_MAX >> TAG_BITS;
 }
 
-static unsigned long whole_pfn(void *entry)
+static void *one_encode(u64 run)
+{
+	return xa_tag_pointer((void *)((unsigned long)run << TAG_BITS),
+			      TAG_ONE);
+}
+
+static u64 one_decode(void *entry)
 {
 	return (unsigned long)xa_untag_pointer(entry) >> TAG_BITS;
 }
 
-/* An entry of the xarray, decoded. @whole is where TAG_WHOLE unfolds. */
+/* An entry of the xarray, decoded. @one is where TAG_ONE unfolds. */
 struct window_view {
 	const u64 *runs;
 	unsigned int nr;
-	u64 whole;
+	u64 one;
 };
 
 static void window_view(struct window_view *view, void *entry)
@@ -73,13 +80,13 @@ static void window_view(struct window_view *view, void *entry)
 
 	view->runs = NULL;
 	view->nr = 0;
-	view->whole = 0;
+	view->one = 0;
 	if (!entry)
 		return;
 	switch (xa_pointer_tag(entry)) {
-	case TAG_WHOLE:
-		view->whole = run_encode(0, whole_pfn(entry), WINDOW_PAGES);
-		view->runs = &view->whole;
+	case TAG_ONE:
+		view->one = one_decode(entry);
+		view->runs = &view->one;
 		view->nr = 1;
 		break;
 	case TAG_SINGLES:
@@ -113,7 +120,7 @@ static unsigned int window_seek(const struct window_view *view,
 
 static void window_free(void *entry)
 {
-	if (!entry || xa_pointer_tag(entry) == TAG_WHOLE)
+	if (!entry || xa_pointer_tag(entry) == TAG_ONE)
 		return;
 	kfree(xa_untag_pointer(entry));
 }
@@ -123,8 +130,8 @@ static void *window_encode(const u64 *runs, unsigned int nr)
 	struct run_list *list;
 	u64 *singles;
 
-	if (nr == 1 && run_nr(runs[0]) == WINDOW_PAGES)
-		return whole_encode(run_pfn(runs[0]));
+	if (nr == 1 && one_fits(runs[0]))
+		return one_encode(runs[0]);
 	if (nr == WINDOW_PAGES) {
 		singles = kmemdup(runs, nr * sizeof(*runs), GFP_KERNEL_ACCOUNT);
 		return singles ? xa_tag_pointer(singles, TAG_SINGLES) : NULL;
@@ -203,8 +210,8 @@ static void cursor_enter(struct run_cursor *cursor)
 
 	window_view(&view, xa_load(&source->windows,
 				   window_index(source, index)));
-	cursor->whole = view.whole;
-	cursor->runs = view.runs == &view.whole ? &cursor->whole : view.runs;
+	cursor->one = view.one;
+	cursor->runs = view.runs == &view.one ? &cursor->one : view.runs;
 	cursor->next_run = window_seek(&view, index & WINDOW_MASK);
 	cursor->end_run = view.nr;
 	if ((index ^ cursor->range.last) >> WINDOW_SHIFT == 0 && view.nr)
@@ -866,7 +873,7 @@ void pin_source_put(struct pin_source *source)
 
 static unsigned long entry_bytes(void *entry)
 {
-	return !entry || xa_pointer_tag(entry) == TAG_WHOLE ?
+	return !entry || xa_pointer_tag(entry) == TAG_ONE ?
 		       0 :
 		       ksize(xa_untag_pointer(entry));
 }
