@@ -240,10 +240,12 @@ int pin_source_open_account(struct pin_source *source)
 void pin_source_close_account(struct pin_source *source)
 {
 	IOMMUFD_ASSERT(!source->nr_charged);
-	if (source->ops->tied)
+	if (source->ops->tied) {
 		atomic_long_dec(&source->ctx->nr_tied_sources);
-	scoped_guard(mutex, &source->ctx->account_lock)
+	} else if (source->charged) {
+		guard(mutex)(&source->ctx->account_lock);
 		list_del(&source->charged_node);
+	}
 	pin_account_put(source->account);
 }
 

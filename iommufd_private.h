@@ -479,13 +479,13 @@ struct pin_source_ops {
  * @kref: one for each area that maps a part of it and each pin of an access
  * @pin_lock: only one claim grows at a time; user memory is touched under it,
  *	so nothing that releases a claim takes it
- * @lock: guards @claims, @windows, @growing
+ * @lock: guards @claims, @first_entry, @windows, @growing
  * @growing: a claim covers what is being pinned right now, but is not yet
  * @grows_in: the window in which that is so
  * @claims: intervals of page indexes that somebody needs pinned
- * @windows: where the pages of an index are, see pages.c
- * @first_window: the window of the lowest index, which is entry 0 of @windows
- *	so that a small source takes no node of it; constant
+ * @first_window: the window of the lowest index; constant
+ * @first_entry: where the pages of that window are, see pages.c
+ * @windows: the same for the windows above it
  * @writable: pinned for writing; DMA may have changed the pages
  * @revoked: no domain may map it now; see source_dmabuf.c
  * @charged: pins are charged to @account; constant
@@ -503,8 +503,9 @@ struct pin_source {
 	bool growing;
 	unsigned long grows_in;
 	struct rb_root_cached claims;
-	struct xarray windows;
 	unsigned long first_window;
+	void *first_entry;
+	struct xarray windows;
 	bool writable;
 	bool revoked;
 	bool charged;

@@ -9,8 +9,9 @@
  * claim or more covers it. Claiming pins the gaps; releasing unpins what no
  * claim covers any more. The claims alone say what is pinned.
  *
- * Where the pages are is recorded once, as runs. An xarray holds one entry a
- * window of 512 indexes, in one of three shapes:
+ * Where the pages are is recorded once, as runs. There is an entry for each
+ * window of 512 indexes, that of the first one in the source itself and the
+ * others in an xarray, in one of three shapes:
  *
  *	TAG_ONE		one run, in the entry itself
  *	TAG_LIST	a struct run_list, sorted runs
@@ -195,11 +196,55 @@ void run_cursor_init(struct run_cursor *cursor, struct pin_source *source,
 	cursor->next_run = 0;
 }
 
-/* The entry of @windows for an index. */
+/* Windows ----------------------------------------------------------------- */
+
+/* The number of an index's window. */
 static unsigned long window_index(const struct pin_source *source,
 				  unsigned long index)
 {
 	return (index >> WINDOW_SHIFT) - source->first_window;
+}
+
+static void *window_load(struct pin_source *source, unsigned long window)
+{
+	return window ? xa_load(&source->windows, window - 1) :
+			source->first_entry;
+}
+
+static int window_store(struct pin_source *source, unsigned long window,
+			void *entry)
+{
+	if (window)
+		return xa_err(xa_store(&source->windows, window - 1, entry,
+				       GFP_KERNEL_ACCOUNT));
+	source->first_entry = entry;
+	return 0;
+}
+
+static void window_clear(struct pin_source *source, unsigned long window)
+{
+	if (window)
+		xa_erase(&source->windows, window - 1);
+	else
+		source->first_entry = NULL;
+}
+
+/* The first entry from *@window on, and where it is; NULL if there is none. */
+static void *window_find(struct pin_source *source, unsigned long *window)
+{
+	unsigned long at = *window ? *window - 1 : 0;
+	void *entry;
+
+	if (!*window && source->first_entry)
+		return source->first_entry;
+	entry = xa_find(&source->windows, &at, ULONG_MAX, XA_PRESENT);
+	*window = at + 1;
+	return entry;
+}
+
+static bool windows_empty(struct pin_source *source)
+{
+	return !source->first_entry && xa_empty(&source->windows);
 }
 
 static void cursor_enter(struct run_cursor *cursor)
@@ -208,8 +253,7 @@ static void cursor_enter(struct run_cursor *cursor)
 	unsigned long index = cursor->range.first;
 	struct window_view view;
 
-	window_view(&view, xa_load(&source->windows,
-				   window_index(source, index)));
+	window_view(&view, window_load(source, window_index(source, index)));
 	cursor->one = view.one;
 	cursor->runs = view.runs == &view.one ? &cursor->one : view.runs;
 	cursor->next_run = window_seek(&view, index & WINDOW_MASK);
@@ -382,19 +426,77 @@ static void count_pinned(struct pin_source *source, long nr)
 		atomic_long_add(nr, &source->ctx->nr_pinned);
 }
 
+/* Pages that are to be unpinned in one go, as long as they are contiguous. */
+struct unpinner {
+	struct pin_source *source;
+	struct run run;
+};
+
+static void unpinner_flush(struct unpinner *unpinner)
+{
+	struct pin_source *source = unpinner->source;
+
+	if (unpinner->run.nr)
+		source->ops->unpin(source, unpinner->run.pfn, unpinner->run.nr);
+}
+
+static inline void unpinner_add(struct unpinner *unpinner, unsigned long pfn,
+				unsigned long nr)
+{
+	struct run *run = &unpinner->run;
+
+	if (run->pfn + run->nr == pfn) {
+		run->nr += nr;
+		return;
+	}
+	unpinner_flush(unpinner);
+	run->pfn = pfn;
+	run->nr = nr;
+}
+
+/* Unpin the indexes from @offset to @last_offset of a window. */
+static void unpin_in_window(struct unpinner *unpinner, void *entry,
+			    unsigned int offset, unsigned int last_offset)
+{
+	unsigned int left = last_offset - offset + 1, i;
+	struct window_view view;
+
+	window_view(&view, entry);
+	i = offset ? window_seek(&view, offset) : 0;
+	for (; left; i++) {
+		unsigned int skip, nr;
+
+		/* What is claimed is recorded. */
+		if (WARN_ON_ONCE(i >= view.nr))
+			return;
+		skip = offset - run_offset(view.runs[i]);
+		if (WARN_ON_ONCE(skip >= run_nr(view.runs[i])))
+			return;
+		nr = min(run_nr(view.runs[i]) - skip, left);
+		unpinner_add(unpinner, run_pfn(view.runs[i]) + skip, nr);
+		offset += nr;
+		left -= nr;
+	}
+}
+
 /* Unpin @range, which no claim covers, as the record says. */
 static void unpin_range(struct pin_source *source, struct page_range range)
 {
-	struct run_cursor cursor;
-	struct run runs[RUNS_AT_ONCE];
-	unsigned int nr, i;
+	struct unpinner unpinner = { .source = source };
+	unsigned long index = range.first, last;
 
-	run_cursor_init(&cursor, source, range);
-	while ((nr = run_cursor_read(&cursor, runs, ARRAY_SIZE(runs)))) {
-		for (i = 0; i < nr; i++)
-			source->ops->unpin(source, runs[i].pfn, runs[i].nr);
+	for (;;) {
+		last = min(index | WINDOW_MASK, range.last);
+		unpin_in_window(&unpinner,
+				window_load(source,
+					    window_index(source, index)),
+				index & WINDOW_MASK, last & WINDOW_MASK);
+		if (last == range.last)
+			break;
+		index = last + 1;
 		cond_resched();
 	}
+	unpinner_flush(&unpinner);
 	count_pinned(source, -(long)page_range_nr(range));
 }
 
@@ -414,35 +516,41 @@ static void unpin_batch(struct pin_source *source, struct pin_batch *batch)
  */
 static void forget_range(struct pin_source *source, struct page_range range)
 {
-	XA_STATE(xas, &source->windows, window_index(source, range.first));
-	unsigned long last = window_index(source, range.last);
+	unsigned long window = window_index(source, range.first);
+	unsigned long end = window_index(source, range.last) + 1;
 	void *entry;
 
 	lockdep_assert_held(&source->lock);
 	if (interval_tree_iter_first(&source->claims,
 				     range.first & ~WINDOW_MASK,
 				     range.first | WINDOW_MASK))
-		xas_set(&xas, xas.xa_index + 1);
+		window++;
 	if (interval_tree_iter_first(&source->claims, range.last & ~WINDOW_MASK,
-				     range.last | WINDOW_MASK)) {
-		if (!last)
-			return;
-		last--;
-	}
-	if (xas.xa_index > last)
-		return;
-	xas_lock(&xas);
-	xas_for_each(&xas, entry, last) {
-		xas_store(&xas, NULL);
+				     range.last | WINDOW_MASK))
+		end--;
+	while (window < end && (entry = window_find(source, &window)) &&
+	       window < end) {
+		window_clear(source, window++);
 		window_free(entry);
-		if (need_resched()) {
-			xas_pause(&xas);
-			xas_unlock(&xas);
-			cond_resched();
-			xas_lock(&xas);
-		}
+		cond_resched();
 	}
-	xas_unlock(&xas);
+}
+
+/* No claim is left: nor is a record of anything. */
+static void forget_everything(struct pin_source *source)
+{
+	unsigned long window;
+	void *entry;
+
+	window_free(source->first_entry);
+	source->first_entry = NULL;
+	if (xa_empty(&source->windows))
+		return;
+	xa_for_each(&source->windows, window, entry) {
+		window_free(entry);
+		cond_resched();
+	}
+	xa_destroy(&source->windows);
 }
 
 /* Unpin what no claim covers in @range. Returns how many pages. */
@@ -496,7 +604,7 @@ static int record_batch(struct claimer *claimer, unsigned long base)
 	int error;
 
 	guard(mutex)(&source->lock);
-	old = xa_load(&source->windows, window);
+	old = window_load(source, window);
 	if (old) {
 		nr_runs = window_merge(batch, old);
 		runs = batch->merged;
@@ -504,8 +612,7 @@ static int record_batch(struct claimer *claimer, unsigned long base)
 	entry = window_encode(runs, nr_runs);
 	if (!entry)
 		return -ENOMEM;
-	error = xa_err(xa_store(&source->windows, window, entry,
-				GFP_KERNEL_ACCOUNT));
+	error = window_store(source, window, entry);
 	window_free(error ? entry : old);
 	if (!error)
 		source->growing = false;
@@ -690,7 +797,13 @@ void pin_source_release(struct pin_source *source,
 
 	scoped_guard(mutex, &source->lock) {
 		interval_tree_remove(claim, &source->claims);
-		nr = unpin_gaps(source, range, true);
+		if (RB_EMPTY_ROOT(&source->claims.rb_root)) {
+			unpin_range(source, range);
+			forget_everything(source);
+			nr = page_range_nr(range);
+		} else {
+			nr = unpin_gaps(source, range, true);
+		}
 	}
 	pin_source_uncharge(source, nr);
 	/* A claim that grows is not in order until it is done. */
@@ -849,7 +962,7 @@ static void source_free(struct kref *kref)
 	struct pin_source *source = container_of(kref, struct pin_source, kref);
 
 	IOMMUFD_ASSERT(RB_EMPTY_ROOT(&source->claims.rb_root));
-	IOMMUFD_ASSERT(xa_empty(&source->windows));
+	IOMMUFD_ASSERT(windows_empty(source));
 	if (source->ops->release)
 		source->ops->release(source);
 	pin_source_close_account(source);
@@ -887,11 +1000,11 @@ static unsigned long entry_bytes(void *entry)
  */
 unsigned long pin_source_record_bytes(struct pin_source *source)
 {
-	unsigned long index, bytes = 0;
+	unsigned long window, bytes = 0;
 	void *entry;
 
 	guard(mutex)(&source->lock);
-	xa_for_each(&source->windows, index, entry)
+	for (window = 0; (entry = window_find(source, &window)); window++)
 		bytes += entry_bytes(entry);
 	return bytes;
 }
@@ -926,12 +1039,12 @@ static void verify_window(struct pin_source *source, unsigned long window,
 void pin_source_verify(struct pin_source *source)
 {
 	struct interval_tree_span_iter span;
-	unsigned long index;
+	unsigned long window;
 	void *entry;
 
 	guard(mutex)(&source->lock);
-	xa_for_each(&source->windows, index, entry)
-		verify_window(source, index, entry);
+	for (window = 0; (entry = window_find(source, &window)); window++)
+		verify_window(source, window, entry);
 	interval_tree_for_each_span(&span, &source->claims, 0, ULONG_MAX) {
 		struct page_range used = { span.start_used, span.last_used };
 		unsigned long nr = 0;
