@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The mock IOMMU driver as KUnit and the test commands use it; see selftest.c.
+ * The mock IOMMU driver as KUnit and the test commands use it; see mock_iommu.c.
  */
 #ifndef __IOMMUFD_SELFTEST_H
 #define __IOMMUFD_SELFTEST_H
