@@ -120,9 +120,9 @@ static int check_device(struct iommufd_ctx *ctx, struct device *dev,
 	return 0;
 }
 
-static struct iommufd_device *device_new(struct iommufd_ctx *ctx,
-					 struct device *dev,
-					 struct iommufd_group *group)
+static struct iommufd_device *device_alloc(struct iommufd_ctx *ctx,
+					   struct device *dev,
+					   struct iommufd_group *group)
 {
 	struct iommufd_device *device;
 	int error;
@@ -148,6 +148,34 @@ static struct iommufd_device *device_new(struct iommufd_ctx *ctx,
 }
 
 /**
+ * iommufd_device_new() - bring a device into a context, without keeping it open
+ * @ctx: the context
+ * @dev: the device, whose driver the caller is
+ *
+ * For an owner that ends when the file is closed; see iommufd_device_bind().
+ *
+ * Return: the device, to be ended with iommufd_device_end(); otherwise as
+ * iommufd_device_bind().
+ * Context: May sleep.
+ */
+struct iommufd_device *iommufd_device_new(struct iommufd_ctx *ctx,
+					  struct device *dev)
+{
+	struct iommufd_device *device;
+	struct iommufd_group *group;
+
+	group = group_get(ctx, dev);
+	if (IS_ERR(group))
+		return ERR_CAST(group);
+	device = device_alloc(ctx, dev, group);
+	if (IS_ERR(device))
+		group_put(group);
+	else
+		iommufd_object_publish(ctx, &device->obj);
+	return device;
+}
+
+/**
  * iommufd_device_bind() - bring a device into a context
  * @ictx: the context, which stays open at least until unbind
  * @dev: the device, whose driver the caller is
@@ -164,24 +192,15 @@ static struct iommufd_device *device_new(struct iommufd_ctx *ctx,
 struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx,
 					   struct device *dev, u32 *id)
 {
-	struct iommufd_device *device;
-	struct iommufd_group *group;
+	struct iommufd_device *device = iommufd_device_new(ictx, dev);
 
-	group = group_get(ictx, dev);
-	if (IS_ERR(group)) {
-		device = ERR_CAST(group);
-	} else {
-		device = device_new(ictx, dev, group);
-		if (IS_ERR(device))
-			group_put(group);
-	}
 	if (IS_ERR(device)) {
 		iommufd_refused(ictx, "bind", PTR_ERR(device));
 		return device;
 	}
+	/* The caller has the context open until unbind, which gives this back. */
 	iommufd_ctx_get(ictx);
 	*id = device->obj.id;
-	iommufd_object_publish(ictx, &device->obj);
 	return device;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_bind, "IOMMUFD");
@@ -203,6 +222,17 @@ void iommufd_device_destroy(struct iommufd_object *object)
 }
 
 /**
+ * iommufd_device_end() - undo iommufd_device_new()
+ * @device: a device that is not attached
+ *
+ * Context: May sleep, but not for user memory. Cannot fail.
+ */
+void iommufd_device_end(struct iommufd_device *device)
+{
+	iommufd_object_end(device->ctx, &device->obj);
+}
+
+/**
  * iommufd_device_unbind() - take a device out of its context
  * @idev: a device that is not attached
  *
@@ -212,7 +242,7 @@ void iommufd_device_unbind(struct iommufd_device *idev)
 {
 	struct iommufd_ctx *ctx = idev->ctx;
 
-	iommufd_object_end(ctx, &idev->obj);
+	iommufd_device_end(idev);
 	iommufd_ctx_put(ctx);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_unbind, "IOMMUFD");

@@ -872,7 +872,7 @@ struct iommufd_attachment {
 /**
  * struct iommufd_device - a physical device that a driver bound
  * @obj: the object; nobody may hold a use on it
- * @ctx: the context; holds its file
+ * @ctx: the context; iommufd_device_bind() holds its file
  * @dev: the device
  * @group: its group
  * @attached_node: in iommufd_group::attached while attached
@@ -897,6 +897,10 @@ static inline struct iommufd_device *iommufd_device_get(struct iommufd_ctx *ctx,
 		return ERR_CAST(object);
 	return container_of(object, struct iommufd_device, obj);
 }
+
+struct iommufd_device *iommufd_device_new(struct iommufd_ctx *ctx,
+					  struct device *dev);
+void iommufd_device_end(struct iommufd_device *device);
 
 struct iommufd_hwpt_paging *
 iommufd_hwpt_paging_alloc(struct iommufd_device *device,

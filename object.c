@@ -30,8 +30,9 @@
  * nobody who would wait: it dies with its last use, and whoever gives back
  * the last reference ends it.
  *
- * When the file is closed no command is under way and no driver is left, so
- * only uses order the rest: leaves go first.
+ * When the file is closed no command is under way, and no driver is left that
+ * holds the file, so only uses order the rest: leaves go first. A device whose
+ * owner is an object itself ends with that one.
  */
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
@@ -322,7 +323,8 @@ void iommufd_objects_close(struct iommufd_ctx *ctx)
 		progress = false;
 		xa_for_each(&ctx->objects, id, object) {
 			cond_resched();
-			if (atomic_long_read(&object->refs) & OBJECT_USES)
+			if (object_classes[object->type].driver_owned ||
+			    atomic_long_read(&object->refs) & OBJECT_USES)
 				continue;
 			object_free(ctx, object);
 			progress = true;
