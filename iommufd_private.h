@@ -536,6 +536,7 @@ struct pin_account {
 };
 
 extern struct workqueue_struct *iommufd_workqueue;
+extern unsigned int pages_pinned_at_once;
 
 void pin_account_put(struct pin_account *account);
 int pin_source_open_account(struct pin_source *source);

@@ -15,6 +15,9 @@
 
 #include "iommufd_private.h"
 
+/* How many pages are asked for in one call; a test may set fewer. */
+unsigned int pages_pinned_at_once = WINDOW_PAGES;
+
 /* How many of @nr pages follow one another in memory, from the first one. */
 static inline unsigned int count_contiguous(struct page **pages,
 					    unsigned int nr, unsigned long pfn)
@@ -82,7 +85,8 @@ static int user_pin(struct pin_source *source, struct page_range range,
 	unsigned long left = page_range_nr(range);
 
 	while (left) {
-		long got = user_gup(source, index, left, batch->pages);
+		unsigned long nr = min(left, READ_ONCE(pages_pinned_at_once));
+		long got = user_gup(source, index, nr, batch->pages);
 
 		if (got < 0)
 			return got;
