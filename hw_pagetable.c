@@ -151,14 +151,15 @@ static int check_hwpt_alloc(struct iommufd_command *command)
 {
 	struct iommu_hwpt_alloc *args = command->args;
 
-	if (args->flags || args->data_type != IOMMU_HWPT_DATA_NONE)
+	if (args->flags)
 		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
 				      "only paging HWPTs without flags",
-				      args->flags, args->data_type);
+				      args->flags, 0);
 	if (args->__reserved || args->__reserved2 || args->fault_id)
 		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
 				      "a reserved field is not zero", 0, 0);
-	if (args->data_len || args->data_uptr)
+	if (args->data_type == IOMMU_HWPT_DATA_NONE &&
+	    (args->data_len || args->data_uptr))
 		return iommufd_refuse(command->ctx, -EINVAL,
 				      "data without a type", args->data_len, 0);
 	return 0;
@@ -190,6 +191,11 @@ static struct iommufd_hwpt_paging *hwpt_prepare(struct iommufd_command *command,
 	struct iommufd_hwpt_paging *hwpt;
 	struct iommufd_object *object;
 
+	/* Which types there are depends on the device. */
+	if (args->data_type != IOMMU_HWPT_DATA_NONE)
+		return ERR_PTR(iommufd_refuse(command->ctx, -EOPNOTSUPP,
+					      "a type of data that the device does not have",
+					      args->data_type, 0));
 	object = iommufd_object_get(command->ctx, args->pt_id, IOMMUFD_OBJ_ANY);
 	if (IS_ERR(object))
 		return ERR_CAST(object);
