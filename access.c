@@ -299,8 +299,15 @@ void iommufd_access_notify_unmap(struct iommufd_ioas *ioas,
 
 /* Pinning ----------------------------------------------------------------- */
 
-/* The IOAS of an access, on hold. */
-static struct iommufd_ioas *access_ioas(struct iommufd_access *access)
+/**
+ * iommufd_access_ioas_get() - the IOAS that an access is attached to
+ * @access: the access
+ *
+ * Return: the IOAS on hold, to be given back with iommufd_object_put(); -ENOENT
+ * if it is not attached; -EOVERFLOW if too many commands use the IOAS.
+ * Context: Any context.
+ */
+struct iommufd_ioas *iommufd_access_ioas_get(struct iommufd_access *access)
 {
 	struct iommufd_ioas *ioas;
 	int error;
@@ -532,7 +539,7 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 	error = iova_range_make(&range, iova, length);
 	if (error)
 		return error;
-	ioas = access_ioas(access);
+	ioas = iommufd_access_ioas_get(access);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	error = pin_in_ioas(access, ioas, range,
@@ -677,7 +684,7 @@ int iommufd_access_rw(struct iommufd_access *access, unsigned long iova,
 	error = iova_range_make(&range, iova, len);
 	if (error)
 		return error;
-	ioas = access_ioas(access);
+	ioas = iommufd_access_ioas_get(access);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	for (;;) {

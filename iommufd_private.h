@@ -946,6 +946,7 @@ struct iommufd_access {
 
 void iommufd_access_notify_unmap(struct iommufd_ioas *ioas,
 				 struct iova_range range);
+struct iommufd_ioas *iommufd_access_ioas_get(struct iommufd_access *access);
 int ioas_add_access(struct iommufd_ioas *ioas, bool pins);
 void ioas_remove_access(struct iommufd_ioas *ioas, bool pins);
 

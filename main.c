@@ -44,6 +44,7 @@ union command_args {
 	struct iommu_ioas_unmap ioas_unmap;
 	struct iommu_option option;
 	struct iommu_vfio_ioas vfio_ioas;
+	struct iommu_test_cmd test;
 };
 
 /**
@@ -52,7 +53,7 @@ union command_args {
  * @number: the whole ioctl number
  * @bytes: our size of its struct
  * @min_bytes: that of its first version
- * @execute: does it; the return value is the ioctl's
+ * @execute: does it; the return value is the ioctl's, an errno if negative
  */
 struct command_row {
 	const char *name;
@@ -89,6 +90,7 @@ static const struct command_row commands[] = {
 	ROW(IOAS_UNMAP,		ioas_unmap,		length),
 	ROW(OPTION,		option,			val64),
 	ROW(VFIO_IOAS,		vfio_ioas,		__reserved),
+	IOMMUFD_TEST_ROW
 };
 
 /**
@@ -158,7 +160,7 @@ static long iommufd_ioctl(struct file *file, unsigned int number,
 		return error;
 	command.args = &args;
 	error = row->execute(&command);
-	if (error)
+	if (error < 0)
 		iommufd_refused(command.ctx, row->name, error);
 	return error;
 }

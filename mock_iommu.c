@@ -27,8 +27,10 @@
 #include <linux/slab.h>
 
 #include "../iommu-pages.h"
-#include "iommufd_test.h"
 #include "selftest.h"
+
+/* No test has more; the core's part of a device is charged to nobody. */
+#define MOCK_DEVICES_MAX 4096
 
 /* A region that a device reserves. */
 struct mock_reserved {
@@ -44,6 +46,7 @@ static const struct bus_type mock_bus = {
 static DEFINE_MUTEX(mock_devices_lock);
 static LIST_HEAD(mock_devices);
 static unsigned int mock_device_number;
+static unsigned int nr_mock_devices;
 
 static struct iommu_device mock_iommu;
 static struct notifier_block mock_bus_notifier;
@@ -292,6 +295,18 @@ domain_alloc_paging_flags(struct device *dev, u32 flags,
 }
 
 /**
+ * mock_domain_is_mock() - is a domain one of the mock IOMMU
+ * @domain: any domain
+ *
+ * Return: true if to_mock_domain() makes sense of it.
+ * Context: Any context.
+ */
+bool mock_domain_is_mock(const struct iommu_domain *domain)
+{
+	return domain->ops == &paging_domain_ops;
+}
+
+/**
  * mock_domain_is_mapped() - does a domain translate all of a range
  * @domain: a paging domain of the mock IOMMU
  * @range: the range
@@ -424,18 +439,34 @@ static void device_release(struct device *dev)
 	list_for_each_entry_safe(reserved, next, &mock->reserved, node)
 		kfree(reserved);
 	mutex_destroy(&mock->reserved_lock);
+	/* The core forgets it if it fails to prepare a device for being added. */
+	kfree(dev->iommu);
 	kfree(mock);
+}
+
+/**
+ * mock_device_of() - the mock device behind a device
+ * @dev: any device
+ *
+ * Return: the mock device, or NULL if it is a real one.
+ * Context: Any context.
+ */
+struct mock_device *mock_device_of(struct device *dev)
+{
+	return dev->bus == &mock_bus ? to_mock_device(dev) : NULL;
 }
 
 static struct mock_device *device_alloc(u32 group_id, u32 flags)
 {
 	struct mock_device *mock;
 
-	mock = kzalloc_obj(*mock);
+	mock = kzalloc_obj(*mock, GFP_KERNEL_ACCOUNT);
 	if (!mock)
 		return NULL;
 	mock->group_id = group_id;
 	mock->flags = flags;
+	memset32(mock->cache, IOMMU_TEST_DEV_CACHE_DEFAULT,
+		 ARRAY_SIZE(mock->cache));
 	INIT_LIST_HEAD(&mock->node);
 	mutex_init(&mock->reserved_lock);
 	INIT_LIST_HEAD(&mock->reserved);
@@ -452,6 +483,8 @@ static int device_register_mock(struct mock_device *mock)
 	int error;
 
 	guard(mutex)(&mock_devices_lock);
+	if (nr_mock_devices == MOCK_DEVICES_MAX)
+		return -ENOSPC;
 	error = dev_set_name(&mock->dev, "iommufd_mock%u",
 			     mock_device_number++);
 	if (error)
@@ -465,6 +498,7 @@ static int device_register_mock(struct mock_device *mock)
 		return -ENODEV;
 	}
 	list_add_tail(&mock->node, &mock_devices);
+	nr_mock_devices++;
 	return 0;
 }
 
@@ -473,16 +507,17 @@ static int device_register_mock(struct mock_device *mock)
  * @group_id: 0 for a group of its own, otherwise the number of its group
  * @flags: MOCK_FLAGS_DEVICE_*
  *
- * Return: the device; -EOPNOTSUPP for a flag that is not supported; -ENOMEM;
- * -ENODEV if the IOMMU core could not set it up.
+ * Return: the device; -EOPNOTSUPP for an unknown flag; -ENOMEM; -ENOSPC if
+ * there are too many; -ENODEV if the IOMMU core could not set it up.
  * Context: May sleep.
  */
 struct mock_device *mock_device_create(u32 group_id, u32 flags)
 {
+	const u32 known = MOCK_FLAGS_DEVICE_NO_DIRTY | MOCK_FLAGS_DEVICE_PASID;
 	struct mock_device *mock;
 	int error;
 
-	if (flags & ~MOCK_FLAGS_DEVICE_NO_DIRTY)
+	if (flags & ~known)
 		return ERR_PTR(-EOPNOTSUPP);
 	mock = device_alloc(group_id, flags);
 	if (!mock)
@@ -503,8 +538,10 @@ struct mock_device *mock_device_create(u32 group_id, u32 flags)
  */
 void mock_device_destroy(struct mock_device *mock)
 {
-	scoped_guard(mutex, &mock_devices_lock)
+	scoped_guard(mutex, &mock_devices_lock) {
 		list_del(&mock->node);
+		nr_mock_devices--;
+	}
 	device_unregister(&mock->dev);
 }
 

@@ -38,6 +38,7 @@
 #include <linux/wait_bit.h>
 
 #include "iommufd_private.h"
+#include "selftest.h"
 
 /**
  * struct object_class - what differs between types of object
@@ -71,6 +72,7 @@ static const struct object_class object_classes[IOMMUFD_OBJ_MAX] = {
 		.driver_owned = true,
 		.destroy = iommufd_access_destroy_object,
 	},
+	IOMMUFD_TEST_OBJECT_CLASS
 };
 
 /**

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The mock IOMMU driver as KUnit and the test commands use it; see mock_iommu.c.
+ * What the rest of iommufd knows of the tests, which is nothing without
+ * CONFIG_IOMMUFD_TEST, and what the files of the tests share.
  */
 #ifndef __IOMMUFD_SELFTEST_H
 #define __IOMMUFD_SELFTEST_H
 
-#include <linux/errno.h>
+#include <linux/err.h>
 #include <linux/init.h>
 
 struct dma_buf_attachment;
@@ -18,15 +19,20 @@ struct phys_vec;
 #include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/sizes.h>
 #include <linux/spinlock.h>
 
 #include "iommufd_private.h"
+#include "iommufd_test.h"
+
+/* The mock IOMMU ---------------------------------------------------------- */
 
 /**
  * struct mock_device - a device behind the mock IOMMU
  * @dev: the device; its count keeps the struct
  * @group_id: devices with the same number that is not 0 share a group; constant
  * @flags: MOCK_FLAGS_DEVICE_*, constant
+ * @cache: entries that a guest can invalidate
  * @node: in the list of all mock devices; guarded by the lock of that list
  * @reserved_lock: guards @reserved
  * @reserved: struct mock_reserved, what get_resv_regions reports
@@ -41,6 +47,7 @@ struct mock_device {
 	struct device dev;
 	u32 group_id;
 	u32 flags;
+	u32 cache[MOCK_DEV_CACHE_NUM];
 	struct list_head node;
 	struct mutex reserved_lock; /* guards @reserved */
 	struct list_head reserved;
@@ -88,25 +95,65 @@ void mock_device_fail_attach(struct mock_device *mock, unsigned int nth,
 struct iommu_domain *mock_device_domain(struct mock_device *mock);
 unsigned int mock_device_nr_attaches(struct mock_device *mock);
 bool mock_domain_is_blocked(const struct iommu_domain *domain);
+struct mock_device *mock_device_of(struct device *dev);
 struct mock_domain *to_mock_domain(struct iommu_domain *domain);
+bool mock_domain_is_mock(const struct iommu_domain *domain);
 bool mock_domain_is_mapped(struct iommu_domain *domain,
 			   struct iova_range range);
-
 int iommufd_test_init(void);
 void iommufd_test_exit(void);
-static inline int
-iommufd_test_dma_buf_map(struct dma_buf_attachment *attachment,
-			 struct phys_vec *phys)
-{
-	return -EOPNOTSUPP;
-}
+
+/* Test commands ----------------------------------------------------------- */
+
+/* What one command works on at most: selftests have buffers of a few MiB. */
+#define TEST_BYTES_MAX SZ_64M
+
+/**
+ * struct user_page_visitor - looks at the pages of user memory
+ * @visit: called with some pages at a time, in order; not 0 ends the walk
+ */
+struct user_page_visitor {
+	int (*visit)(struct user_page_visitor *visitor, struct page **pages,
+		     unsigned int nr);
+};
+
+int iommufd_test_visit_pages(u64 address, u64 length_bytes,
+			     struct user_page_visitor *visitor);
+
+int iommufd_test(struct iommufd_command *command);
+void iommufd_test_destroy_object(struct iommufd_object *object);
+int iommufd_test_create_access(struct iommufd_command *command);
+int iommufd_test_access_pages(struct iommufd_command *command);
+int iommufd_test_destroy_access_pages(struct iommufd_command *command);
+int iommufd_test_access_rw(struct iommufd_command *command);
+int iommufd_test_access_replace_ioas(struct iommufd_command *command);
+int iommufd_test_dma_buf_get(struct iommufd_command *command);
+int iommufd_test_dma_buf_revoke(struct iommufd_command *command);
+int iommufd_test_dma_buf_map(struct dma_buf_attachment *attachment,
+			     struct phys_vec *phys);
+
+/* What the tables of main.c and object.c have for the tests. */
+#define IOMMUFD_TEST_ROW                                                       \
+	[_IOC_NR(IOMMU_TEST_CMD) - IOMMUFD_CMD_BASE] = {                       \
+		.name = "IOMMU_TEST_CMD",                                      \
+		.number = IOMMU_TEST_CMD,                                      \
+		.bytes = sizeof(struct iommu_test_cmd),                        \
+		.min_bytes = offsetofend(struct iommu_test_cmd, __reserved),   \
+		.execute = iommufd_test,                                       \
+	},
+
+#define IOMMUFD_TEST_OBJECT_CLASS                                              \
+	[IOMMUFD_OBJ_SELFTEST] = {                                             \
+		.name = "selftest",                                            \
+		.destroy = iommufd_test_destroy_object,                        \
+	},
 #else
-static inline int
-iommufd_test_dma_buf_map(struct dma_buf_attachment *attachment,
-			 struct phys_vec *phys)
-{
-	return -EOPNOTSUPP;
-}
+/* Takes no room in a union of what commands take. */
+struct iommu_test_cmd {
+};
+
+#define IOMMUFD_TEST_ROW
+#define IOMMUFD_TEST_OBJECT_CLASS
 
 static inline int iommufd_test_init(void)
 {
@@ -115,6 +162,13 @@ static inline int iommufd_test_init(void)
 
 static inline void iommufd_test_exit(void)
 {
+}
+
+static inline int
+iommufd_test_dma_buf_map(struct dma_buf_attachment *attachment,
+			 struct phys_vec *phys)
+{
+	return -EOPNOTSUPP;
 }
 #endif
 #endif
