@@ -86,7 +86,9 @@ static long pin_folios(struct file_source *file, struct page_range range,
 	unsigned long last = min(range.last << PAGE_SHIFT | ~PAGE_MASK,
 				 file->last);
 	long nr = memfd_pin_folios(file->file, start, last, folios,
-				   page_range_nr(range), offset);
+				   min(page_range_nr(range),
+				       READ_ONCE(pages_pinned_at_once)),
+				   offset);
 
 	return nr == -EINVAL ? -EFAULT : nr;
 }
