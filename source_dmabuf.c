@@ -9,11 +9,11 @@
  * of its own, until dma-buf has an interconnect for that.
  *
  * When the exporter says that mappings are invalid, every area over the buffer
- * is taken out of every domain before the callback returns, with one IOTLB
- * sync a domain. The area stays: it is blocked, maps nothing, and can be
- * unmapped like any other. An area that is on its way into its domains at that
- * time either sees that the source is revoked, or is live by the time that the
- * callback comes to its IOAS.
+ * is taken out of every domain, and every IOMMU synced, before the callback
+ * returns. The area stays: it is blocked, maps nothing, and can be unmapped like
+ * any other. An area that is on its way into its domains at that time either
+ * sees that the source is revoked, or is live by the time that the callback
+ * comes to its IOAS.
  *
  * VFIO also calls when the memory is to come back, shortly before it really
  * does, with locks held that we must not wait for. A call while the source is
