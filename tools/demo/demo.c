@@ -45,6 +45,8 @@ static const struct step {
 	{ "unmapped",	story_unmapped,			false },
 	{ "detached",	story_detached,			false },
 	{ "disk",	story_disk_blocked,		false },
+	{ "memfd",	story_memfd,			false },
+	{ "bar",	story_bar,			false },
 	{ "refusals",	story_refusals,			false },
 	{ "release",	story_release,			false },
 	{ "fdinfo",	story_fdinfo_zero,		false },

@@ -85,6 +85,10 @@ bool story_identify(struct demo *demo);
 bool story_read_image(struct demo *demo);
 bool story_write_blocks(struct demo *demo);
 
+/* Memory that a descriptor names: story_file.c */
+bool story_memfd(struct demo *demo);
+bool story_bar(struct demo *demo);
+
 /* The DMA engine: story_engine.c */
 bool story_dma(struct demo *demo);
 bool story_scattered(struct demo *demo);

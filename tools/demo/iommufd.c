@@ -95,6 +95,22 @@ int ioas_map_anywhere(int iommufd, __u32 ioas_id, const void *memory,
 	return ioas_map(iommufd, ioas_id, memory, length_bytes, iova, access);
 }
 
+int ioas_map_file_at(int iommufd, __u32 ioas_id, int fd, __u64 start,
+		     __u64 length_bytes, __u64 iova, __u32 access)
+{
+	struct iommu_ioas_map_file args = {
+		.size = sizeof(args),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | access,
+		.ioas_id = ioas_id,
+		.fd = fd,
+		.start = start,
+		.length = length_bytes,
+		.iova = iova,
+	};
+
+	return ioctl(iommufd, IOMMU_IOAS_MAP_FILE, &args) ? -errno : 0;
+}
+
 int ioas_copy_at(int iommufd, __u32 dst_ioas_id, __u64 dst_iova,
 		 __u32 src_ioas_id, __u64 src_iova, __u64 length_bytes,
 		 __u32 access)

@@ -31,6 +31,8 @@ int ioas_map_at(int iommufd, __u32 ioas_id, const void *memory,
 		__u64 length_bytes, __u64 iova, __u32 access);
 int ioas_map_anywhere(int iommufd, __u32 ioas_id, const void *memory,
 		      __u64 length_bytes, __u64 *iova, __u32 access);
+int ioas_map_file_at(int iommufd, __u32 ioas_id, int fd, __u64 start,
+		     __u64 length_bytes, __u64 iova, __u32 access);
 int ioas_copy_at(int iommufd, __u32 dst_ioas_id, __u64 dst_iova,
 		 __u32 src_ioas_id, __u64 src_iova, __u64 length_bytes,
 		 __u32 access);

@@ -137,9 +137,8 @@ int vfio_map_bar0(struct vfio_device *device)
 	return 0;
 }
 
-int vfio_enable_bus_master(struct vfio_device *device)
+int vfio_set_command(struct vfio_device *device, __u16 set, __u16 clear)
 {
-	const __u16 wanted = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	struct vfio_region_info info;
 	__u16 value;
 	off_t where;
@@ -152,12 +151,25 @@ int vfio_enable_bus_master(struct vfio_device *device)
 
 	if (pread(device->fd, &value, sizeof(value), where) != sizeof(value))
 		return -EIO;
-	value |= wanted;
+	value = (value | set) & ~clear;
 	if (pwrite(device->fd, &value, sizeof(value), where) != sizeof(value))
 		return -EIO;
 	if (pread(device->fd, &value, sizeof(value), where) != sizeof(value))
 		return -EIO;
-	return (value & wanted) == wanted ? 0 : -EIO;
+	return (value & set) == set && !(value & clear) ? 0 : -EIO;
+}
+
+int vfio_enable_bus_master(struct vfio_device *device)
+{
+	return vfio_set_command(device, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
+				0);
+}
+
+int vfio_feature(struct vfio_device *device, struct vfio_device_feature *feature)
+{
+	int result = ioctl(device->fd, VFIO_DEVICE_FEATURE, feature);
+
+	return result < 0 ? -errno : result;
 }
 
 int vfio_set_irq_eventfd(struct vfio_device *device, __u32 index, int eventfd)

@@ -35,6 +35,12 @@ int vfio_region(struct vfio_device *device, __u32 index,
 		struct vfio_region_info *info);
 int vfio_map_bar0(struct vfio_device *device);
 int vfio_enable_bus_master(struct vfio_device *device);
+/* Set and clear bits of the PCI command register. */
+int vfio_set_command(struct vfio_device *device, __u16 set, __u16 clear);
+/* VFIO_DEVICE_FEATURE; returns what the ioctl does, or a negative errno. */
+struct vfio_device_feature;
+int vfio_feature(struct vfio_device *device,
+		 struct vfio_device_feature *feature);
 /* Signals the first vector of an index through an eventfd; -1 turns it off. */
 int vfio_set_irq_eventfd(struct vfio_device *device, __u32 index, int eventfd);
 /* The same for MSI. */
