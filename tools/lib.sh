@@ -32,6 +32,7 @@ step()
 PACKAGES_BUILD="gcc make flex bison bc libelf-dev libssl-dev cpio kmod rsync
 	python3 perl xz-utils"
 PACKAGES_BOOT="busybox-static qemu-system-x86"
+PACKAGES_SELFTEST="libc6-dev libcap-dev"
 PACKAGES_LINT="sparse gcc-i686-linux-gnu gcc-aarch64-linux-gnu"
 
 # need PACKAGE...: has them installed, or ends with the line that would.
