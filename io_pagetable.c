@@ -641,20 +641,22 @@ static int area_claim(struct iommufd_area *area)
 
 /*
  * An IOVA that is congruent to the address of the memory lets large pages of
- * memory become large entries; if there is no such room, any place will do.
+ * memory become large entries. The largest ones can be done without where there
+ * is no such room. The others cannot: an address space with room for less has
+ * room for next to nothing, and user space sees ENOSPC for it, as it always has.
  */
 static int allocate_iova(struct iommufd_ioas *ioas, struct iommufd_area *area,
 			 unsigned long length_bytes, unsigned long *iova)
 {
 	unsigned long phase = (area->first_index << PAGE_SHIFT) +
 			      area->page_offset;
-	unsigned long alignment = min_t(unsigned long, SZ_1G,
-					rounddown_pow_of_two(length_bytes));
+	unsigned long most = max(rounddown_pow_of_two(length_bytes), PAGE_SIZE);
+	unsigned long alignment = min(most, SZ_1G);
 
-	if (alignment > PAGE_SIZE &&
+	if (alignment > SZ_2M &&
 	    !ioas_find_gap(ioas, length_bytes, alignment, phase, iova))
 		return 0;
-	return ioas_find_gap(ioas, length_bytes, PAGE_SIZE, phase, iova);
+	return ioas_find_gap(ioas, length_bytes, min(most, SZ_2M), phase, iova);
 }
 
 static int check_fixed_iova(struct iommufd_ioas *ioas, struct iova_range range)

@@ -486,20 +486,30 @@ static void automatic_iova_is_congruent(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 7, offset_in_page(iova));
 	ioas_verify(ioas);
 
-	/* Where there is no such room, a page's offset is enough; not less. */
+	/*
+	 * 4 MiB where they cannot be congruent as a whole: each 2 MiB of them
+	 * can. The memory is 101 pages into a huge page.
+	 */
 	KUNIT_ASSERT_EQ(test, 0,
 			ioas_unmap(ioas, (struct iova_range){ 0, ULONG_MAX },
 				   &iova));
-	KUNIT_ASSERT_EQ(test, 0, reserve(ioas, 0, 102 * SZ_4K - 1, test));
 	KUNIT_ASSERT_EQ(test, 0,
-			reserve(ioas, 103 * SZ_4K + SZ_1M, ULONG_MAX, test));
+			reserve(ioas, 0, SZ_2M + 101 * SZ_4K - 1, test));
+	KUNIT_ASSERT_EQ(test, 0,
+			reserve(ioas, SZ_2M + 101 * SZ_4K + SZ_4M, ULONG_MAX,
+				test));
 	KUNIT_EXPECT_EQ(test, 0,
-			map_anywhere(memory, source, ioas, SZ_4K, SZ_1M,
+			map_anywhere(memory, source, ioas, SZ_4K, SZ_4M,
 				     &iova));
-	KUNIT_EXPECT_EQ(test, 102 * SZ_4K, iova);
+	KUNIT_EXPECT_EQ(test, SZ_2M + 101 * SZ_4K, iova);
+	KUNIT_EXPECT_EQ(test, 0,
+			ioas_unmap(ioas, (struct iova_range){ 0, ULONG_MAX },
+				   &iova));
+
+	/* There is room for it, and no place that is congruent. */
 	KUNIT_EXPECT_EQ(test, -ENOSPC,
-			map_anywhere(memory, source, ioas, SZ_4K, SZ_1M,
-				     &iova));
+			map_anywhere(memory, source, ioas, 3 * SZ_4K,
+				     SZ_4M - SZ_4K, &iova));
 	ioas_verify(ioas);
 }
 
