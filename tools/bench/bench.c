@@ -14,9 +14,11 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "../../iommufd_test.h"
 #include "count.h"
 #include "iommufd.h"
 #include "memory.h"
@@ -30,6 +32,10 @@
 #define COPY_IOVA	(8UL << 30)
 
 /* Many areas: a page each, and a page between two of them; from the bottom. */
+#define PINNED_BYTES	(1UL << 20)
+#define PINNED_PAGES	((double)(PINNED_BYTES / PAGE_BYTES))
+#define RECORDED_BYTES	(1UL << 30)
+#define RECORDED_PAGES	((double)(RECORDED_BYTES / PAGE_BYTES))
 #define NR_AREAS	65536
 #define AREAS_IOVA	0UL
 #define AREA_STRIDE	(2 * PAGE_BYTES)
@@ -267,6 +273,140 @@ static void bench_memory(struct setup *setup, const struct memory_cases *cases)
 		memory_free(memory, MAPPED_BYTES);
 }
 
+/* ---------------------------------------------------------------- access */
+
+static int test_command(struct setup *setup, struct iommu_test_cmd *args)
+{
+	args->size = sizeof(*args);
+	return ioctl(setup->iommufd, IOMMU_TEST_CMD, args) ? -errno : 0;
+}
+
+static int create_access(struct setup *setup, int *access_fd)
+{
+	struct iommu_test_cmd args = {
+		.op = IOMMU_TEST_OP_CREATE_ACCESS,
+		.id = setup->ioas_id,
+		.create_access.flags = MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES,
+	};
+	int error = test_command(setup, &args);
+
+	if (!error)
+		*access_fd = args.create_access.out_access_fd;
+	return error;
+}
+
+/* What the test command does besides pinning is counted as well. */
+static int pin_memory(struct setup *setup, int access_fd, __u32 *pages_id)
+{
+	struct iommu_test_cmd args = {
+		.op = IOMMU_TEST_OP_ACCESS_PAGES,
+		.id = access_fd,
+		.access_pages = {
+			.iova = MAPPED_IOVA,
+			.length = PINNED_BYTES,
+		},
+	};
+	int error = test_command(setup, &args);
+
+	*pages_id = args.access_pages.out_access_pages_id;
+	return error;
+}
+
+static int unpin_memory(struct setup *setup, int access_fd, __u32 pages_id)
+{
+	struct iommu_test_cmd args = {
+		.op = IOMMU_TEST_OP_DESTROY_ACCESS_PAGES,
+		.id = access_fd,
+		.destroy_access_pages.access_pages_id = pages_id,
+	};
+
+	return test_command(setup, &args);
+}
+
+static void bench_access(struct setup *setup)
+{
+	struct series pin = SERIES("pin 1M", PINNED_PAGES, REPETITIONS);
+	struct series unpin = SERIES("unpin 1M", PINNED_PAGES, REPETITIONS);
+	int access_fd = -1;
+	__u32 pages_id = 0;
+	void *memory;
+
+	if (!wanted(pin.name) && !wanted(unpin.name))
+		return;
+	memory = memory_new(MEMORY_SCATTERED, MAPPED_BYTES);
+	if (memory && !set_up(setup, true)) {
+		pin.error = map_memory(setup, memory);
+		if (!pin.error)
+			pin.error = create_access(setup, &access_fd);
+		while (series_goes_on(&pin) && series_goes_on(&unpin)) {
+			series_begin(&pin);
+			if (series_end(&pin, pin_memory(setup, access_fd,
+							&pages_id)))
+				break;
+			series_begin(&unpin);
+			series_end(&unpin, unpin_memory(setup, access_fd,
+							pages_id));
+		}
+		if (access_fd >= 0)
+			close(access_fd);
+		teardown(setup);
+	}
+	series_print(&pin);
+	series_print(&unpin);
+	if (memory)
+		memory_free(memory, MAPPED_BYTES);
+}
+
+/* ---------------------------------------------------------------- memory */
+
+/* All slab memory of the kernel: page tables of an IOMMU are not in it. */
+static long slab_kib(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	char line[128];
+	long kib = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "Slab: %ld", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+static void bench_record(struct setup *setup, const char *name,
+			 enum memory_kind kind, double nr_units)
+{
+	long before, after;
+	void *memory;
+	int error;
+
+	if (!wanted(name))
+		return;
+	memory = memory_new(kind, RECORDED_BYTES);
+	if (!memory || set_up(setup, true)) {
+		printf("%s\tENOMEM\t-\t-\t-\t-\n", name);
+		return;
+	}
+	usleep(BOOT_SETTLE_US);
+	before = slab_kib();
+	error = ioas_map_at(setup->iommufd, setup->ioas_id, memory,
+			    RECORDED_BYTES, MAPPED_IOVA, DMA_READ_WRITE);
+	usleep(BOOT_SETTLE_US);
+	after = slab_kib();
+	if (error)
+		printf("%s\t%s\t-\t-\t-\t-\n", name,
+		       strerrorname_np(-error));
+	else
+		printf("%s\t%.2f\t-\t-\t-\t-\n", name,
+		       (after - before) * 1024 / nr_units);
+	fflush(stdout);
+	teardown(setup);
+	memory_free(memory, RECORDED_BYTES);
+}
+
+/* ---------------------------------------------------------------- areas */
+
 /* Every gap that is there is a page too small. */
 static void bench_allocate(struct setup *setup, char *pages)
 {
@@ -368,11 +508,17 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(memory_cases); i++)
 		bench_memory(&setup, &memory_cases[i]);
 
+	bench_access(&setup);
+
 	pages = memory_new(MEMORY_HUGE, HUGE_BYTES);
 	if (say("memory", pages ? 0 : -ENOMEM))
 		return 1;
 	bench_allocate(&setup, pages);
 	bench_unmap_areas(&setup, pages);
 	bench_close_areas(&setup, pages);
+
+	bench_record(&setup, "record huge", MEMORY_HUGE, 1);
+	bench_record(&setup, "record scattered", MEMORY_SCATTERED,
+		     RECORDED_PAGES);
 	return 0;
 }
