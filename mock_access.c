@@ -425,14 +425,15 @@ static int pin_and_compare(struct mock_access *mock,
 {
 	unsigned long nr_pages = (range.last >> PAGE_SHIFT) -
 				 (range.first >> PAGE_SHIFT) + 1;
-	struct page **pages __free(kvfree) = NULL;
 	unsigned int flags = 0;
 	int error;
 	u32 id;
 
 	if (args->access_pages.flags & MOCK_FLAGS_ACCESS_WRITE)
 		flags = IOMMUFD_ACCESS_RW_WRITE;
-	pages = kvcalloc(nr_pages, sizeof(*pages), GFP_KERNEL_ACCOUNT);
+
+	struct page **pages __free(kvfree) =
+		kvcalloc(nr_pages, sizeof(*pages), GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		return -ENOMEM;
 	error = item_pin(mock, range, flags, pages, &id);
@@ -511,20 +512,19 @@ int iommufd_test_destroy_access_pages(struct iommufd_command *command)
 
 /* Copying ----------------------------------------------------------------- */
 
+/* The flags are passed on as they are. */
+static_assert((int)MOCK_ACCESS_RW_WRITE == (int)IOMMUFD_ACCESS_RW_WRITE &&
+	      (int)MOCK_ACCESS_RW_SLOW_PATH ==
+		      (int)__IOMMUFD_ACCESS_RW_SLOW_PATH);
+
 static int copy_range(struct mock_access *mock, struct iova_range range,
 		      void __user *user, u32 flags)
 {
 	bool write = flags & MOCK_ACCESS_RW_WRITE;
 	unsigned long bytes = iova_range_bytes(range);
-	void *buffer __free(kvfree) = NULL;
 	int error;
 
-	static_assert((int)MOCK_ACCESS_RW_WRITE ==
-			      (int)IOMMUFD_ACCESS_RW_WRITE &&
-		      (int)MOCK_ACCESS_RW_SLOW_PATH ==
-			      (int)__IOMMUFD_ACCESS_RW_SLOW_PATH);
-
-	buffer = kvzalloc(bytes, GFP_KERNEL_ACCOUNT);
+	void *buffer __free(kvfree) = kvzalloc(bytes, GFP_KERNEL_ACCOUNT);
 	if (!buffer)
 		return -ENOMEM;
 	if (write && copy_from_user(buffer, user, bytes))
