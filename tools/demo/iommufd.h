@@ -22,20 +22,29 @@ struct iova_ranges {
 #define DMA_READ_WRITE (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
 
 int iommufd_open(void);
+/* A command as it is, for what no function below would send. */
+int iommufd_command(int iommufd, unsigned long request, void *argument);
 int iommufd_destroy(int iommufd, __u32 id);
 int iommufd_set_rlimit_mode(int iommufd, __u64 mode);
 
 int ioas_alloc(int iommufd, __u32 *ioas_id);
 int ioas_iova_ranges(int iommufd, __u32 ioas_id, struct iova_ranges *ranges);
+int ioas_allow_iovas(int iommufd, __u32 ioas_id,
+		     const struct iommu_iova_range *ranges, __u32 nr_ranges);
 int ioas_map_at(int iommufd, __u32 ioas_id, const void *memory,
 		__u64 length_bytes, __u64 iova, __u32 access);
 int ioas_map_anywhere(int iommufd, __u32 ioas_id, const void *memory,
 		      __u64 length_bytes, __u64 *iova, __u32 access);
 int ioas_map_file_at(int iommufd, __u32 ioas_id, int fd, __u64 start,
 		     __u64 length_bytes, __u64 iova, __u32 access);
+int ioas_map_file_anywhere(int iommufd, __u32 ioas_id, int fd, __u64 start,
+			   __u64 length_bytes, __u64 *iova, __u32 access);
 int ioas_copy_at(int iommufd, __u32 dst_ioas_id, __u64 dst_iova,
 		 __u32 src_ioas_id, __u64 src_iova, __u64 length_bytes,
 		 __u32 access);
+int ioas_copy_anywhere(int iommufd, __u32 dst_ioas_id, __u64 *dst_iova,
+		       __u32 src_ioas_id, __u64 src_iova, __u64 length_bytes,
+		       __u32 access);
 /* On success *length_bytes says how much was unmapped. */
 int ioas_unmap(int iommufd, __u32 ioas_id, __u64 iova, __u64 *length_bytes);
 /* Unmaps exactly this range; anything else is an error (-ERANGE). */

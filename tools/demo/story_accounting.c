@@ -10,15 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <linux/capability.h>
 
 #include "demo.h"
 #include "edu.h"
 #include "iommufd.h"
+#include "memlock.h"
 
 bool story_release(struct demo *demo)
 {
@@ -76,39 +74,6 @@ bool story_close(struct demo *demo)
 
 /* Below the hard limit that a process is born with, 8 MiB. */
 #define LIMIT_BYTES	(4 * MIB)
-
-/* With CAP_IPC_LOCK nothing is limited: do without it for a while. */
-static int set_ipc_lock_capability(bool wanted)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-	if (syscall(SYS_capget, &header, data))
-		return -errno;
-	data[0].effective &= ~(1u << CAP_IPC_LOCK);
-	if (wanted)
-		data[0].effective |= 1u << CAP_IPC_LOCK;
-	return syscall(SYS_capset, &header, data) ? -errno : 0;
-}
-
-static int set_memlock_limit(rlim_t limit_bytes, rlim_t *old_limit_bytes)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_MEMLOCK, &limit))
-		return -errno;
-	if (old_limit_bytes)
-		*old_limit_bytes = limit.rlim_cur;
-	limit.rlim_cur = limit_bytes;
-	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
-}
-
-enum {
-	RLIMIT_MODE_USER = 0,
-	RLIMIT_MODE_PROCESS = 1,
-};
 
 /* What is charged must be what is pinned, wherever the kernel shows it. */
 static bool charge_is(int iommufd, __u64 mode, long nr_pages)
