@@ -8,6 +8,7 @@
  * context complains when it is closed.
  */
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/completion.h>
 #include <linux/highmem.h>
 #include <linux/kthread.h>
@@ -17,6 +18,7 @@
 
 #include "../iommufd_private.h"
 #include "mock.h"
+#include "support.h"
 
 #define AREA_PAGES 4
 #define AREA_BYTES (AREA_PAGES * PAGE_SIZE)
@@ -678,6 +680,108 @@ static void rw_from_kernel_thread(struct kunit *test)
 	expect_byte(test, reader.driver, HIGH_IOVA + 8, HIGH_BYTE);
 }
 
+/* What a callback does to the address space that is being unmapped. */
+static void unmap_the_other_area(void *data, unsigned long iova,
+				 unsigned long length)
+{
+	struct driver *driver = data;
+	const struct iova_range other = { HIGH_IOVA, END_IOVA - 1 };
+	unsigned long unmapped;
+
+	/* Once: unmapping calls back as well. */
+	if (!driver->nr_unmaps++)
+		driver->unmap_bytes = ioas_unmap(driver->ioas, other,
+						 &unmapped) ?: unmapped;
+	driver_unpin(driver);
+}
+
+static const struct iommufd_access_ops meddling_ops = {
+	.needs_pin_pages = 1,
+	.unmap = unmap_the_other_area,
+};
+
+/* What UNMAP knew before it called back it does not rely on afterwards */
+static void callbacks_change_the_address_space_L9(struct kunit *test)
+{
+	const struct iova_range both = { LOW_IOVA, END_IOVA - 1 };
+	struct driver *driver = make_attached(test, &meddling_ops);
+	unsigned long unmapped;
+
+	pin_kept(test, driver, LOW_IOVA, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, 0, ioas_unmap(driver->ioas, both, &unmapped));
+	KUNIT_EXPECT_EQ(test, AREA_BYTES, driver->unmap_bytes);
+	KUNIT_EXPECT_EQ(test, AREA_BYTES, unmapped);
+	KUNIT_EXPECT_EQ(test, 0, nr_pinned(test));
+	KUNIT_EXPECT_TRUE(test, RB_EMPTY_ROOT(&driver->ioas->areas));
+	ioas_verify(driver->ioas);
+}
+
+/**
+ * struct meeting - an UNMAP that comes while pages are being pinned
+ * @ioas: what it unmaps
+ * @thread: who does
+ * @error: what it answered
+ * @unmapped: how much it has unmapped
+ */
+struct meeting {
+	struct iommufd_ioas *ioas;
+	struct test_thread thread;
+	int error;
+	unsigned long unmapped;
+};
+
+static const struct iova_range low_area = { LOW_IOVA, HIGH_IOVA - 1 };
+
+static void unmap_low(void *data)
+{
+	struct meeting *meeting = data;
+
+	meeting->error = ioas_unmap(meeting->ioas, low_area,
+				    &meeting->unmapped);
+}
+
+static bool unmap_is_announced(struct iommufd_ioas *ioas)
+{
+	guard(rwsem_read)(&ioas->areas_rwsem);
+	return ioas_first_area(ioas, low_area)->unmapper;
+}
+
+static void unmap_during_pin(struct fake_memory *memory,
+			     struct page_range range)
+{
+	struct meeting *meeting = memory->data;
+
+	test_thread_start(memory->test, &meeting->thread, unmap_low, meeting);
+	while (!unmap_is_announced(meeting->ioas))
+		msleep(1);
+}
+
+/* L10: pins that an UNMAP has not seen, as they were not there, are given up */
+static void unmap_announced_during_pin_L10(struct kunit *test)
+{
+	struct driver *driver = make_driver(test, &pinning_ops);
+	struct meeting meeting = { .ioas = mock_ioas(test) };
+	struct page *pages[AREA_PAGES];
+	struct fake_memory *memory;
+	struct pin_source *source;
+
+	memory = fake_memory(test, 100, AREA_PAGES, FAKE_MIXED, 1);
+	source = fake_source(memory, mock_ctx(test));
+	KUNIT_ASSERT_EQ(test, 0, fake_map(memory, source, meeting.ioas, 0,
+					  AREA_BYTES, LOW_IOVA));
+	KUNIT_ASSERT_EQ(test, 0, iommufd_access_attach(driver->access,
+						       meeting.ioas->obj.id));
+	memory->data = &meeting;
+	memory->during_pin = unmap_during_pin;
+	KUNIT_EXPECT_EQ(test, -ENOENT,
+			pin(driver, LOW_IOVA, AREA_BYTES, pages, 0));
+	KUNIT_EXPECT_NULL(test, memory->during_pin);
+	test_thread_join(&meeting.thread);
+	KUNIT_EXPECT_EQ(test, 0, meeting.error);
+	KUNIT_EXPECT_EQ(test, AREA_BYTES, meeting.unmapped);
+	KUNIT_EXPECT_EQ(test, 0, nr_pinned(test));
+}
+
 static struct kunit_case access_cases[] = {
 	KUNIT_CASE(attach_is_checked),
 	KUNIT_CASE(destroy_detaches),
@@ -690,6 +794,8 @@ static struct kunit_case access_cases[] = {
 	KUNIT_CASE(pin_of_missing_memory),
 	KUNIT_CASE(starved_pin_leaves_nothing),
 	KUNIT_CASE(unmap_asks_to_let_go),
+	KUNIT_CASE(callbacks_change_the_address_space_L9),
+	KUNIT_CASE(unmap_announced_during_pin_L10),
 	KUNIT_CASE(pins_hold_unmap_up),
 	KUNIT_CASE(killed_unmap_withdraws_L37),
 	KUNIT_CASE(rw_across_areas),

@@ -700,12 +700,12 @@ static void groups_move(struct kunit *test)
 	run_trial(test, NO_FAILURES);
 }
 
-static void refused_moves_change_nothing_L22(struct kunit *test)
+static void refused_moves_change_nothing_L21_L22(struct kunit *test)
 {
 	run_trial(test, REFUSED);
 }
 
-static void starved_moves_change_nothing_L22(struct kunit *test)
+static void starved_moves_change_nothing_L7_L22(struct kunit *test)
 {
 	mock_need_fail_nth(test);
 	run_trial(test, STARVED);
@@ -1110,8 +1110,8 @@ static void kinds_of_regions(struct kunit *test)
 
 static struct kunit_case attach_cases[] = {
 	KUNIT_CASE_PARAM(groups_move, next_trial),
-	KUNIT_CASE_PARAM(refused_moves_change_nothing_L22, next_trial),
-	KUNIT_CASE_PARAM(starved_moves_change_nothing_L22, next_trial),
+	KUNIT_CASE_PARAM(refused_moves_change_nothing_L21_L22, next_trial),
+	KUNIT_CASE_PARAM(starved_moves_change_nothing_L7_L22, next_trial),
 	KUNIT_CASE(ids_are_checked),
 	KUNIT_CASE(replace_needs_attached_L23),
 	KUNIT_CASE(attach_elsewhere_is_refused_L20),

@@ -893,7 +893,7 @@ static void toggle_domain(struct setup *setup, struct fake_domain *domain,
 	domain->fail_map = 0;
 }
 
-static void random_changes(struct kunit *test)
+static void random_changes_L40(struct kunit *test)
 {
 	struct fake_domain *domains[NR_DOMAINS];
 	struct slot slots[NR_SLOTS] = {};
@@ -936,7 +936,7 @@ static struct kunit_case domain_fill_cases[] = {
 	KUNIT_CASE(domain_leaves_during_map),
 	KUNIT_CASE(domain_comes_during_map),
 	KUNIT_CASE(areas_change_while_a_domain_comes),
-	KUNIT_CASE(random_changes),
+	KUNIT_CASE(random_changes_L40),
 	{}
 };
 

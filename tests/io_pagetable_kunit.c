@@ -612,7 +612,7 @@ static void unmap_does_not_split(struct kunit *test)
 }
 
 /* L61: nothing there is nothing to do */
-static void unmap_of_nothing_L61(struct kunit *test)
+static void unmap_of_nothing_L44_L61(struct kunit *test)
 {
 	struct iova_range all = { 0, ULONG_MAX };
 	struct pin_source *source;
@@ -982,7 +982,7 @@ static struct kunit_case io_pagetable_cases[] = {
 	KUNIT_CASE(fixed_iova_refusals_L31),
 	KUNIT_CASE(failed_maps_leave_nothing_L41),
 	KUNIT_CASE(unmap_does_not_split),
-	KUNIT_CASE(unmap_of_nothing_L61),
+	KUNIT_CASE(unmap_of_nothing_L44_L61),
 	KUNIT_CASE(unmap_everything),
 	KUNIT_CASE(unmap_says_how_far_it_got_L37),
 	KUNIT_CASE(copies_name_the_same_memory),

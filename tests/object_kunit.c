@@ -229,7 +229,7 @@ static void close_ends_leaves_first(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, xa_empty(&ctx->objects));
 }
 
-static void failed_allocation_leaves_nothing(struct kunit *test)
+static void failed_allocation_leaves_nothing_L3(struct kunit *test)
 {
 	struct iommufd_ctx *ctx = mock_ctx(test);
 	struct iommufd_ioas *ioas;
@@ -588,7 +588,7 @@ static struct kunit_case object_cases[] = {
 	KUNIT_CASE(automatic_dies_with_last_hold),
 	KUNIT_CASE(counts_do_not_overflow),
 	KUNIT_CASE(close_ends_leaves_first),
-	KUNIT_CASE(failed_allocation_leaves_nothing),
+	KUNIT_CASE(failed_allocation_leaves_nothing_L3),
 	KUNIT_CASE(one_of_two_destroys_L1),
 	KUNIT_CASE(destroy_waits_for_holds_L12),
 	KUNIT_CASE(killed_destroy_changes_nothing_L12),

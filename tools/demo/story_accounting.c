@@ -293,6 +293,7 @@ static bool inherited(struct demo *demo, __u64 mode, bool exec)
 	return good;
 }
 
+/* L45: exec() and exit() come between the charge and the end of it. */
 bool story_inherited(struct demo *demo)
 {
 	static const __u64 modes[] = { RLIMIT_MODE_PROCESS, RLIMIT_MODE_USER };
