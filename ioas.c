@@ -183,11 +183,31 @@ int iommufd_ioas_allow_iovas(struct iommufd_command *command)
 	return error;
 }
 
-/* What MAP and COPY have in common. */
-static int decode_map(struct iommufd_ctx *ctx, u32 flags, u64 iova, u64 length,
-		      int *prot)
+/**
+ * struct map_request - what the commands that map have in common
+ * @ioas_id: where to
+ * @flags: IOMMU_IOAS_MAP_...
+ * @length: bytes
+ * @iova: the member of the command's struct, in and out
+ * @prot: what decode_map() makes of the flags
+ * @args_bytes: our size of the command's struct
+ * @areas: what is to be mapped
+ */
+struct map_request {
+	u32 ioas_id;
+	u32 flags;
+	u64 length;
+	u64 *iova;
+	int prot;
+	size_t args_bytes;
+	struct list_head areas;
+};
+
+static int decode_map(struct iommufd_ctx *ctx, struct map_request *request)
 {
 	const u32 access = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE;
+	u64 length = request->length, iova = *request->iova;
+	u32 flags = request->flags;
 
 	if (flags & ~(access | IOMMU_IOAS_MAP_FIXED_IOVA))
 		return iommufd_refuse(ctx, -EOPNOTSUPP, "an unknown flag",
@@ -202,11 +222,10 @@ static int decode_map(struct iommufd_ctx *ctx, u32 flags, u64 iova, u64 length,
 	    (flags & IOMMU_IOAS_MAP_FIXED_IOVA && iova >= ULONG_MAX))
 		return iommufd_refuse(ctx, -EOVERFLOW,
 				      "beyond the address space", iova, length);
-	*prot = 0;
 	if (flags & IOMMU_IOAS_MAP_READABLE)
-		*prot |= IOMMU_READ;
+		request->prot |= IOMMU_READ;
 	if (flags & IOMMU_IOAS_MAP_WRITEABLE)
-		*prot |= IOMMU_WRITE;
+		request->prot |= IOMMU_WRITE;
 	return 0;
 }
 
@@ -215,24 +234,43 @@ static int decode_map(struct iommufd_ctx *ctx, u32 flags, u64 iova, u64 length,
  * it had not asked.
  */
 static int map_and_respond(struct iommufd_command *command,
-			   struct iommufd_ioas *ioas, struct list_head *areas,
-			   u64 length, u64 *iova, size_t args_bytes, u32 flags,
-			   int prot)
+			   struct iommufd_ioas *ioas,
+			   struct map_request *request)
 {
-	unsigned long at = *iova;
+	unsigned long at = *request->iova;
 	struct iova_range range;
 	unsigned long unmapped;
 	int error;
 
-	error = ioas_map(ioas, areas, length, &at,
-			 flags & IOMMU_IOAS_MAP_FIXED_IOVA, prot);
+	error = ioas_map(ioas, &request->areas, request->length, &at,
+			 request->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
+			 request->prot);
 	if (error)
-		return iommufd_refuse(command->ctx, error, "map", *iova,
-				      length);
-	*iova = at;
-	error = iommufd_respond(command, args_bytes);
-	if (error && !iova_range_make(&range, at, length))
+		return iommufd_refuse(command->ctx, error, "map",
+				      *request->iova, request->length);
+	*request->iova = at;
+	error = iommufd_respond(command, request->args_bytes);
+	if (error && !iova_range_make(&range, at, request->length))
 		ioas_unmap(ioas, range, &unmapped);
+	return error;
+}
+
+/* Do the request, unless @error says that there is nothing to map. */
+static int map_areas(struct iommufd_command *command,
+		     struct map_request *request, int error)
+{
+	struct iommufd_ioas *ioas;
+
+	if (!error) {
+		ioas = iommufd_ioas_get(command->ctx, request->ioas_id);
+		if (IS_ERR(ioas)) {
+			error = PTR_ERR(ioas);
+		} else {
+			error = map_and_respond(command, ioas, request);
+			iommufd_object_put(command->ctx, &ioas->obj);
+		}
+	}
+	iommufd_areas_free(&request->areas);
 	return error;
 }
 
@@ -285,29 +323,25 @@ static int make_user_area(struct iommufd_ctx *ctx, u64 address, u64 length,
 int iommufd_ioas_map(struct iommufd_command *command)
 {
 	struct iommu_ioas_map *args = command->args;
-	struct iommufd_ioas *ioas;
-	LIST_HEAD(areas);
-	int error, prot;
+	struct map_request request = {
+		.ioas_id = args->ioas_id,
+		.flags = args->flags,
+		.length = args->length,
+		.iova = &args->iova,
+		.args_bytes = sizeof(*args),
+		.areas = LIST_HEAD_INIT(request.areas),
+	};
+	int error;
 
 	if (args->__reserved)
 		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
 				      "a reserved field is not zero", 0, 0);
-	error = decode_map(command->ctx, args->flags, args->iova, args->length,
-			   &prot);
+	error = decode_map(command->ctx, &request);
 	if (error)
 		return error;
-	ioas = iommufd_ioas_get(command->ctx, args->ioas_id);
-	if (IS_ERR(ioas))
-		return PTR_ERR(ioas);
 	error = make_user_area(command->ctx, args->user_va, args->length,
-			       prot & IOMMU_WRITE, &areas);
-	if (!error)
-		error = map_and_respond(command, ioas, &areas, args->length,
-					&args->iova, sizeof(*args), args->flags,
-					prot);
-	iommufd_areas_free(&areas);
-	iommufd_object_put(command->ctx, &ioas->obj);
-	return error;
+			       request.prot & IOMMU_WRITE, &request.areas);
+	return map_areas(command, &request, error);
 }
 
 static struct pin_source *dmabuf_source_get(struct iommufd_ctx *ctx,
@@ -374,25 +408,22 @@ static int make_file_area(struct iommufd_ctx *ctx,
 int iommufd_ioas_map_file(struct iommufd_command *command)
 {
 	struct iommu_ioas_map_file *args = command->args;
-	struct iommufd_ioas *ioas;
-	LIST_HEAD(areas);
-	int error, prot;
+	struct map_request request = {
+		.ioas_id = args->ioas_id,
+		.flags = args->flags,
+		.length = args->length,
+		.iova = &args->iova,
+		.args_bytes = sizeof(*args),
+		.areas = LIST_HEAD_INIT(request.areas),
+	};
+	int error;
 
-	error = decode_map(command->ctx, args->flags, args->iova, args->length,
-			   &prot);
+	error = decode_map(command->ctx, &request);
 	if (error)
 		return error;
-	ioas = iommufd_ioas_get(command->ctx, args->ioas_id);
-	if (IS_ERR(ioas))
-		return PTR_ERR(ioas);
-	error = make_file_area(command->ctx, args, prot, &areas);
-	if (!error)
-		error = map_and_respond(command, ioas, &areas, args->length,
-					&args->iova, sizeof(*args), args->flags,
-					prot);
-	iommufd_areas_free(&areas);
-	iommufd_object_put(command->ctx, &ioas->obj);
-	return error;
+	error = make_file_area(command->ctx, args, request.prot,
+			       &request.areas);
+	return map_areas(command, &request, error);
 }
 
 static int find_copied(struct iommufd_command *command, int prot,
@@ -434,25 +465,21 @@ static int find_copied(struct iommufd_command *command, int prot,
 int iommufd_ioas_copy(struct iommufd_command *command)
 {
 	struct iommu_ioas_copy *args = command->args;
-	struct iommufd_ioas *ioas;
-	LIST_HEAD(areas);
-	int error, prot;
+	struct map_request request = {
+		.ioas_id = args->dst_ioas_id,
+		.flags = args->flags,
+		.length = args->length,
+		.iova = &args->dst_iova,
+		.args_bytes = sizeof(*args),
+		.areas = LIST_HEAD_INIT(request.areas),
+	};
+	int error;
 
-	error = decode_map(command->ctx, args->flags, args->dst_iova,
-			   args->length, &prot);
+	error = decode_map(command->ctx, &request);
 	if (error)
 		return error;
-	ioas = iommufd_ioas_get(command->ctx, args->dst_ioas_id);
-	if (IS_ERR(ioas))
-		return PTR_ERR(ioas);
-	error = find_copied(command, prot, &areas);
-	if (!error)
-		error = map_and_respond(command, ioas, &areas, args->length,
-					&args->dst_iova, sizeof(*args),
-					args->flags, prot);
-	iommufd_areas_free(&areas);
-	iommufd_object_put(command->ctx, &ioas->obj);
-	return error;
+	error = find_copied(command, request.prot, &request.areas);
+	return map_areas(command, &request, error);
 }
 
 static int unmap_range(struct iommufd_command *command,

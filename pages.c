@@ -18,9 +18,10 @@
  *	TAG_SINGLES	a u64[512], as many runs of one page each
  *
  * so that a contiguous 2 MiB, or a mapping of one page, costs a slot of the
- * xarray, and a page that has no neighbour costs eight bytes. Releasing never allocates: a run is not
- * split when a part of it is unpinned but goes on saying where its indexes
- * were, until a claim overwrites it or no claim touches its window.
+ * xarray, and a page that has no neighbour costs eight bytes. Releasing never
+ * allocates: a run is not split when a part of it is unpinned but goes on saying
+ * where its indexes were, until a claim overwrites it or no claim touches its
+ * window.
  *
  * A claim grows window by window, from the bottom to the top, under pin_lock.
  * For each window it first takes the indexes under @lock, remembering which

@@ -68,7 +68,8 @@ static struct dmabuf_source *to_dmabuf_source(struct pin_source *source)
 static int vfio_phys(struct dma_buf_attachment *attachment,
 		     struct phys_vec *phys)
 {
-	typeof(&vfio_pci_dma_buf_iommufd_map) ask;
+	int (*ask)(struct dma_buf_attachment *attachment,
+		   struct phys_vec *phys);
 	int error;
 
 	if (!IS_ENABLED(CONFIG_VFIO_PCI_DMABUF))

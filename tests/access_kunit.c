@@ -753,7 +753,7 @@ static void unmap_during_pin(struct fake_memory *memory,
 
 	test_thread_start(memory->test, &meeting->thread, unmap_low, meeting);
 	while (!unmap_is_announced(meeting->ioas))
-		msleep(1);
+		fsleep(1000);
 }
 
 /* L10: pins that an UNMAP has not seen, as they were not there, are given up */

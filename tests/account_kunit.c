@@ -349,6 +349,7 @@ static struct kunit_suite account_suite = {
 	.name = "iommufd_account",
 	.test_cases = account_cases,
 };
+
 kunit_test_suite(account_suite);
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");

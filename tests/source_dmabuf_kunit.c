@@ -173,7 +173,7 @@ static void wait_restored(struct scene *scene, long nr)
 	int i;
 
 	for (i = 0; i < 10000 && nr_blocked(scene) != nr; i++)
-		msleep(1);
+		fsleep(1000);
 	KUNIT_ASSERT_EQ(scene->test, nr, nr_blocked(scene));
 }
 
@@ -419,6 +419,7 @@ static struct kunit_suite source_dmabuf_suite = {
 	.init = mock_test_init,
 	.test_cases = source_dmabuf_cases,
 };
+
 kunit_test_suite(source_dmabuf_suite);
 
 MODULE_IMPORT_NS("DMA_BUF");

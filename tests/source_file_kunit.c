@@ -301,4 +301,5 @@ static struct kunit_suite source_file_suite = {
 	.name = "iommufd_source_file",
 	.test_cases = source_file_cases,
 };
+
 kunit_test_suite(source_file_suite);

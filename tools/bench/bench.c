@@ -32,9 +32,9 @@
 #define COPY_IOVA	(8UL << 30)
 
 /* Many areas: a page each, and a page between two of them; from the bottom. */
-#define PINNED_BYTES	(1UL << 20)
+#define PINNED_BYTES	(256 * PAGE_BYTES)
 #define PINNED_PAGES	((double)(PINNED_BYTES / PAGE_BYTES))
-#define RECORDED_BYTES	(1UL << 30)
+#define RECORDED_BYTES	(512 * HUGE_BYTES)
 #define RECORDED_PAGES	((double)(RECORDED_BYTES / PAGE_BYTES))
 #define NR_AREAS	65536
 #define AREAS_IOVA	0UL

@@ -77,7 +77,7 @@ bool story_memfd(struct demo *demo)
 		return failed("mapping what is sealed: %s, want EPERM",
 			      error_name(error));
 	close(fd);
-	return held("the engine writes into a memfd that nobody has mapped; EPERM once it is sealed");
+	return held("the engine writes into a memfd without any mmap; EPERM once it is sealed");
 }
 
 #define BAR_INDEX	VFIO_PCI_BAR2_REGION_INDEX
@@ -191,5 +191,5 @@ bool story_bar(struct demo *demo)
 				   BAR_BYTES);
 	if (error)
 		return failed("unmapping: %s", error_name(error));
-	return held("the engine writes into the disk's BAR; not while its decoding is off; then again");
+	return held("the engine writes into the disk's BAR; not while decoding is off; then again");
 }
