@@ -839,6 +839,54 @@ void pin_source_unpin_pages(struct pin_source *source, unsigned long pfn,
 					 source->writable);
 }
 
+/*
+ * pfn_to_page(), where @first is that of 0: what it reads need not be read anew
+ * after every store.
+ */
+static inline struct page *nth_page_from(struct page *first, unsigned long pfn)
+{
+	return PAGES_ARE_FLAT ? first + pfn : pfn_to_page(pfn);
+}
+
+/*
+ * The pages at the indexes from @offset to @last_offset of a window. Most windows
+ * are one long run or many short ones. Returns where the next page goes.
+ */
+static struct page **fill_pages(struct page **pages, void *entry,
+				unsigned int offset, unsigned int last_offset)
+{
+	struct page **end = pages + (last_offset - offset + 1), **run_end;
+	struct page *first = PAGES_ARE_FLAT ? pfn_to_page(0) : NULL;
+	struct window_view view;
+	unsigned long pfn;
+	unsigned int skip;
+	const u64 *run;
+
+	window_view(&view, entry);
+	run = view.runs + (offset ? window_seek(&view, offset) : 0);
+	/* What is claimed is recorded. */
+	if (WARN_ON_ONCE(run == view.runs + view.nr))
+		return end;
+	/* As many runs as pages. */
+	if (view.nr == WINDOW_PAGES) {
+		while (pages < end)
+			*pages++ = nth_page_from(first, run_pfn(*run++));
+		return end;
+	}
+	for (skip = offset - run_offset(*run); pages < end; run++, skip = 0) {
+		pfn = run_pfn(*run);
+		if (run_nr(*run) == 1) {
+			*pages++ = nth_page_from(first, pfn);
+			continue;
+		}
+		run_end = min(pages + run_nr(*run) - skip, end);
+		for (pfn += skip; pages < run_end; pfn++)
+			*pages++ = nth_page_from(first, pfn);
+	}
+	WARN_ON_ONCE(run > view.runs + view.nr);
+	return end;
+}
+
 /**
  * pin_source_pages() - say which pages are behind indexes
  * @source: the source
@@ -850,15 +898,20 @@ void pin_source_unpin_pages(struct pin_source *source, unsigned long pfn,
 void pin_source_pages(struct pin_source *source, struct page_range range,
 		      struct page **pages)
 {
-	struct run_cursor cursor;
-	struct run run;
-	unsigned long i;
+	unsigned long index = range.first, last;
 
 	guard(mutex)(&source->lock);
-	run_cursor_init(&cursor, source, range);
-	while (run_cursor_next(&cursor, &run))
-		for (i = 0; i < run.nr; i++)
-			*pages++ = pfn_to_page(run.pfn + i);
+	for (;;) {
+		last = min(index | WINDOW_MASK, range.last);
+		pages = fill_pages(pages,
+				   window_load(source,
+					       window_index(source, index)),
+				   index & WINDOW_MASK, last & WINDOW_MASK);
+		if (last == range.last)
+			return;
+		index = last + 1;
+		cond_resched();
+	}
 }
 
 /* Copy within one page if it is pinned: no user mapping is needed for that. */
