@@ -10,6 +10,10 @@
  * in the same critical section the record of every attached device with it; a
  * sibling that asks for the same afterwards finds itself there already.
  *
+ * What is true of a group is so of each of its spaces: requests without a PASID
+ * are one, and those with a PASID are one for each value. A space exists while
+ * a device is in it, and stays when its page table is replaced.
+ *
  * Each attached device brings its reserved regions to the IOAS, under its own
  * name, and takes them away when it leaves, so that no device's rule depends
  * on which of its siblings came first.
@@ -30,8 +34,10 @@ static struct iommufd_ioas *hwpt_ioas(struct iommufd_hw_pagetable *hwpt)
 typedef int (*attach_fn)(struct iommufd_device *device,
 			 struct iommufd_hw_pagetable *hwpt);
 
+/* Reserved regions -------------------------------------------------------- */
+
 static int reserve_regions(struct iommufd_ioas *ioas,
-			   struct iommufd_device *device,
+			   struct iommufd_member *member,
 			   struct list_head *regions)
 {
 	struct iommu_resv_region *region;
@@ -45,74 +51,145 @@ static int reserve_regions(struct iommufd_ioas *ioas,
 			continue;
 		error = iova_range_make(&range, region->start, region->length);
 		if (!error)
-			error = ioas_reserve(ioas, range, device);
+			error = ioas_reserve(ioas, range, member);
 		if (error)
 			break;
 	}
 	if (error)
-		ioas_unreserve(ioas, device);
+		ioas_unreserve(ioas, member);
 	return error;
 }
 
-static int reserve_device(struct iommufd_ioas *ioas,
-			  struct iommufd_device *device)
+static int reserve_member(struct iommufd_ioas *ioas,
+			  struct iommufd_member *member)
 {
+	struct device *dev = member->device->dev;
 	LIST_HEAD(regions);
 	int error;
 
-	iommu_get_resv_regions(device->dev, &regions);
-	error = reserve_regions(ioas, device, &regions);
-	iommu_put_resv_regions(device->dev, &regions);
+	iommu_get_resv_regions(dev, &regions);
+	error = reserve_regions(ioas, member, &regions);
+	iommu_put_resv_regions(dev, &regions);
 	return error;
 }
 
-static void unreserve_device(struct iommufd_ioas *ioas,
-			     struct iommufd_device *device)
+static void unreserve_member(struct iommufd_ioas *ioas,
+			     struct iommufd_member *member)
 {
 	guard(rwsem_write)(&ioas->areas_rwsem);
-	ioas_unreserve(ioas, device);
+	ioas_unreserve(ioas, member);
 }
 
-/* The devices of a group up to @end, which is a device's node or the head. */
+/* The members of a space up to @end, which is a member's node or the head. */
 static void unreserve_until(struct iommufd_ioas *ioas,
-			    struct iommufd_group *group,
+			    struct iommufd_dma_space *space,
 			    struct list_head *end)
 {
 	struct list_head *node;
 
-	for (node = group->attached.next; node != end; node = node->next)
-		unreserve_device(ioas,
-				 list_entry(node, struct iommufd_device,
-					    attached_node));
+	for (node = space->members.next; node != end; node = node->next)
+		unreserve_member(ioas, list_entry(node, struct iommufd_member,
+						  node));
 }
 
-static int reserve_group(struct iommufd_ioas *ioas, struct iommufd_group *group)
+static int reserve_members(struct iommufd_ioas *ioas,
+			   struct iommufd_dma_space *space)
 {
-	struct iommufd_device *device;
+	struct iommufd_member *member;
 	int error;
 
-	list_for_each_entry(device, &group->attached, attached_node) {
-		error = reserve_device(ioas, device);
+	list_for_each_entry(member, &space->members, node) {
+		error = reserve_member(ioas, member);
 		if (error) {
-			unreserve_until(ioas, group, &device->attached_node);
+			unreserve_until(ioas, space, &member->node);
 			return error;
 		}
 	}
 	return 0;
 }
 
-static int enforce_group_coherency(struct iommufd_group *group,
-				   struct iommufd_hwpt_paging *hwpt)
+static int enforce_members_coherency(struct iommufd_dma_space *space,
+				     struct iommufd_hwpt_paging *hwpt)
 {
-	struct iommufd_device *device;
+	struct iommufd_member *member;
 	int error;
 
-	list_for_each_entry(device, &group->attached, attached_node) {
-		error = iommufd_device_enforce_coherency(device, hwpt);
+	list_for_each_entry(member, &space->members, node) {
+		error = iommufd_device_enforce_coherency(member->device, hwpt);
 		if (error)
 			return error;
 	}
 	return 0;
+}
+
+/* Spaces ------------------------------------------------------------------ */
+
+/* A space that is there or new: it goes again with space_put_empty(). */
+static struct iommufd_dma_space *space_get(struct iommufd_group *group,
+					   ioasid_t pasid)
+{
+	struct iommufd_dma_space *space = xa_load(&group->spaces, pasid);
+	int error;
+
+	lockdep_assert_held(&group->lock);
+	if (space)
+		return space;
+	space = kzalloc_obj(*space, GFP_KERNEL_ACCOUNT);
+	if (!space)
+		return ERR_PTR(-ENOMEM);
+	error = xa_insert(&group->spaces, pasid, space, GFP_KERNEL_ACCOUNT);
+	if (error) {
+		kfree(space);
+		return ERR_PTR(error);
+	}
+	space->group = group;
+	space->pasid = pasid;
+	INIT_LIST_HEAD(&space->members);
+	return space;
+}
+
+static void space_put_empty(struct iommufd_dma_space *space)
+{
+	lockdep_assert_held(&space->group->lock);
+	if (!list_empty(&space->members))
+		return;
+	IOMMUFD_ASSERT(!space->attachment);
+	xa_erase(&space->group->spaces, space->pasid);
+	kfree(space);
+}
+
+static struct iommufd_member *find_member(struct iommufd_dma_space *space,
+					  struct iommufd_device *device)
+{
+	struct iommufd_member *member;
+
+	list_for_each_entry(member, &space->members, node)
+		if (member->device == device)
+			return member;
+	return NULL;
+}
+
+static struct iommufd_member *member_add(struct iommufd_dma_space *space,
+					 struct iommufd_device *device)
+{
+	struct iommufd_member *member;
+
+	member = kzalloc_obj(*member, GFP_KERNEL_ACCOUNT);
+	if (!member)
+		return ERR_PTR(-ENOMEM);
+	member->device = device;
+	device->nr_spaces++;
+	scoped_guard(spinlock, &space->group->members_lock)
+		list_add_tail(&member->node, &space->members);
+	return member;
+}
+
+static void member_leave(struct iommufd_dma_space *space,
+			 struct iommufd_member *member)
+{
+	member->device->nr_spaces--;
+	scoped_guard(spinlock, &space->group->members_lock)
+		list_del(&member->node);
 }
 
 static struct iommufd_attachment *
@@ -143,119 +220,165 @@ static void attachment_free(struct iommufd_ctx *ctx,
 	kfree(attachment);
 }
 
-static int group_program(struct iommufd_group *group,
+static int space_program(struct iommufd_dma_space *space,
 			 struct iommufd_attachment *new)
 {
-	if (!group->attachment)
-		return iommu_attach_group_handle(new->hwpt->domain,
-						 group->group, &new->handle);
-	return iommu_replace_group_handle(group->group, new->hwpt->domain,
+	struct iommu_group *group = space->group->group;
+
+	new->space = space;
+	if (!space->attachment)
+		return iommu_attach_group_handle(new->hwpt->domain, group,
+						 &new->handle);
+	return iommu_replace_group_handle(group, new->hwpt->domain,
 					  &new->handle);
 }
 
-/*
- * The first device programs the group with @new, the others need no new
- * attachment: *@unused is what is left over.
- */
-static int attach_locked(struct iommufd_device *device,
-			 struct iommufd_attachment *new,
-			 struct iommufd_attachment **unused)
+static void space_unprogram(struct iommufd_dma_space *space)
 {
-	struct iommufd_ioas *ioas = hwpt_ioas(new->hwpt);
-	struct iommufd_group *group = device->group;
+	iommu_detach_group_handle(space->attachment->hwpt->domain,
+				  space->group->group);
+	space->attachment = NULL;
+}
+
+/* Attach and replace ------------------------------------------------------ */
+
+static int enter_ioas(struct iommufd_dma_space *space,
+		      struct iommufd_member *member,
+		      struct iommufd_attachment **new)
+{
+	struct iommufd_ioas *ioas = hwpt_ioas((*new)->hwpt);
 	int error;
 
-	lockdep_assert_held(&group->lock);
-	if (!list_empty(&device->attached_node))
-		return -EINVAL;
-	if (group->attachment && group->attachment->hwpt != new->hwpt)
-		return -EINVAL;
-	error = iommufd_device_enforce_coherency(device,
-						 to_hwpt_paging(new->hwpt));
-	if (error)
+	error = reserve_member(ioas, member);
+	if (error || space->attachment)
 		return error;
-	error = reserve_device(ioas, device);
-	if (error)
+	error = space_program(space, *new);
+	if (error) {
+		unreserve_member(ioas, member);
 		return error;
-	if (!group->attachment) {
-		error = group_program(group, new);
-		if (error) {
-			unreserve_device(ioas, device);
-			return error;
-		}
-		group->attachment = new;
-		*unused = NULL;
 	}
-	list_add_tail(&device->attached_node, &group->attached);
+	space->attachment = *new;
+	*new = NULL;
 	return 0;
 }
 
-static int replace_locked(struct iommufd_device *device,
-			  struct iommufd_attachment *new,
-			  struct iommufd_attachment **unused)
+/* The first device programs the space, the others need no new attachment. */
+static int space_join(struct iommufd_dma_space *space,
+		      struct iommufd_device *device,
+		      struct iommufd_attachment **new)
 {
-	struct iommufd_group *group = device->group;
-	struct iommufd_ioas *new_ioas = hwpt_ioas(new->hwpt);
-	struct iommufd_ioas *old_ioas;
+	struct iommufd_hw_pagetable *hwpt = (*new)->hwpt;
+	struct iommufd_member *member;
 	int error;
 
-	lockdep_assert_held(&group->lock);
-	if (list_empty(&device->attached_node))
+	if (find_member(space, device))
 		return -EINVAL;
-	if (group->attachment->hwpt == new->hwpt)
-		return 0;
-	old_ioas = hwpt_ioas(group->attachment->hwpt);
-	error = enforce_group_coherency(group, to_hwpt_paging(new->hwpt));
+	if (space->attachment && space->attachment->hwpt != hwpt)
+		return -EINVAL;
+	error = iommufd_device_enforce_coherency(device, to_hwpt_paging(hwpt));
+	if (error)
+		return error;
+	member = member_add(space, device);
+	if (IS_ERR(member))
+		return PTR_ERR(member);
+	error = enter_ioas(space, member, new);
+	if (error) {
+		member_leave(space, member);
+		kfree(member);
+	}
+	return error;
+}
+
+static int attach_locked(struct iommufd_device *device, ioasid_t pasid,
+			 struct iommufd_attachment **new)
+{
+	struct iommufd_dma_space *space;
+	int error;
+
+	space = space_get(device->group, pasid);
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	error = space_join(space, device, new);
+	space_put_empty(space);
+	return error;
+}
+
+static int space_move(struct iommufd_dma_space *space,
+		      struct iommufd_attachment **new)
+{
+	struct iommufd_attachment *old = space->attachment;
+	struct iommufd_ioas *new_ioas = hwpt_ioas((*new)->hwpt);
+	struct iommufd_ioas *old_ioas = hwpt_ioas(old->hwpt);
+	int error;
+
+	error = enforce_members_coherency(space, to_hwpt_paging((*new)->hwpt));
 	if (error)
 		return error;
 	if (new_ioas != old_ioas) {
-		error = reserve_group(new_ioas, group);
+		error = reserve_members(new_ioas, space);
 		if (error)
 			return error;
 	}
-	error = group_program(group, new);
+	error = space_program(space, *new);
 	if (new_ioas != old_ioas)
-		unreserve_until(error ? new_ioas : old_ioas, group,
-				&group->attached);
+		unreserve_until(error ? new_ioas : old_ioas, space,
+				&space->members);
 	if (error)
 		return error;
-	*unused = group->attachment;
-	group->attachment = new;
+	space->attachment = *new;
+	*new = old;
 	return 0;
 }
 
-static int change_attachment(struct iommufd_device *device,
+static int replace_locked(struct iommufd_device *device, ioasid_t pasid,
+			  struct iommufd_attachment **new)
+{
+	struct iommufd_dma_space *space = xa_load(&device->group->spaces,
+						  pasid);
+
+	lockdep_assert_held(&device->group->lock);
+	if (!space || !find_member(space, device))
+		return -EINVAL;
+	if (space->attachment->hwpt == (*new)->hwpt)
+		return 0;
+	return space_move(space, new);
+}
+
+/*
+ * @change leaves in *@attachment what it has no more use for: the new one, the
+ * old one, or none.
+ */
+static int change_attachment(struct iommufd_device *device, ioasid_t pasid,
 			     struct iommufd_hw_pagetable *hwpt,
 			     int (*change)(struct iommufd_device *device,
-					   struct iommufd_attachment *new,
-					   struct iommufd_attachment **unused))
+					   ioasid_t pasid,
+					   struct iommufd_attachment **attachment))
 {
-	struct iommufd_attachment *new, *unused;
+	struct iommufd_attachment *attachment;
 	int error;
 
-	new = attachment_alloc(hwpt);
-	if (IS_ERR(new))
-		return PTR_ERR(new);
-	unused = new;
+	attachment = attachment_alloc(hwpt);
+	if (IS_ERR(attachment))
+		return PTR_ERR(attachment);
 	scoped_guard(mutex, &device->group->lock) {
-		error = change(device, new, &unused);
+		error = change(device, pasid, &attachment);
 		if (IS_ENABLED(CONFIG_IOMMUFD_DEBUG))
 			iommufd_group_verify(device->group);
 	}
-	attachment_free(device->ctx, unused);
+	attachment_free(device->ctx, attachment);
 	return error;
 }
 
 static int attach_hwpt(struct iommufd_device *device,
 		       struct iommufd_hw_pagetable *hwpt)
 {
-	return change_attachment(device, hwpt, attach_locked);
+	return change_attachment(device, IOMMU_NO_PASID, hwpt, attach_locked);
 }
 
 static int replace_hwpt(struct iommufd_device *device,
 			struct iommufd_hw_pagetable *hwpt)
 {
-	return change_attachment(device, hwpt, replace_locked);
+	return change_attachment(device, IOMMU_NO_PASID, hwpt, replace_locked);
 }
 
 /* The oldest automatic page table of an IOAS behind *@seq, on hold. */
@@ -428,6 +551,34 @@ int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid,
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, "IOMMUFD");
 
+/* What the space has no more use for once its last device is gone. */
+static struct iommufd_attachment *detach_locked(struct iommufd_device *device,
+						ioasid_t pasid)
+{
+	struct iommufd_dma_space *space = xa_load(&device->group->spaces,
+						  pasid);
+	struct iommufd_member *member = NULL;
+	struct iommufd_attachment *attachment;
+	struct iommufd_ioas *ioas;
+
+	lockdep_assert_held(&device->group->lock);
+	if (space)
+		member = find_member(space, device);
+	if (WARN_ON_ONCE(!member))
+		return NULL;
+	attachment = space->attachment;
+	ioas = hwpt_ioas(attachment->hwpt);
+	member_leave(space, member);
+	if (list_empty(&space->members))
+		space_unprogram(space);
+	if (space->attachment)
+		attachment = NULL;
+	unreserve_member(ioas, member);
+	kfree(member);
+	space_put_empty(space);
+	return attachment;
+}
+
 /**
  * iommufd_device_detach() - take a device off its page table
  * @idev: an attached device
@@ -440,50 +591,52 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_replace, "IOMMUFD");
  */
 void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
 {
-	struct iommufd_group *group = idev->group;
-	struct iommufd_attachment *unused = NULL;
-	struct iommufd_ioas *ioas;
+	struct iommufd_attachment *unused;
 
 	if (WARN_ON_ONCE(pasid != IOMMU_NO_PASID))
 		return;
-	scoped_guard(mutex, &group->lock) {
-		if (WARN_ON_ONCE(list_empty(&idev->attached_node)))
-			return;
-		list_del_init(&idev->attached_node);
-		ioas = hwpt_ioas(group->attachment->hwpt);
-		if (list_empty(&group->attached)) {
-			unused = group->attachment;
-			iommu_detach_group_handle(unused->hwpt->domain,
-						  group->group);
-			group->attachment = NULL;
-		}
-		unreserve_device(ioas, idev);
+	scoped_guard(mutex, &idev->group->lock) {
+		unused = detach_locked(idev, pasid);
 		if (IS_ENABLED(CONFIG_IOMMUFD_DEBUG))
-			iommufd_group_verify(group);
+			iommufd_group_verify(idev->group);
 	}
 	attachment_free(idev->ctx, unused);
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_device_detach, "IOMMUFD");
 
+static void space_verify(struct iommufd_dma_space *space)
+{
+	struct iommufd_attachment *attachment = space->attachment;
+	struct iommu_attach_handle *handle;
+
+	WARN_ON_ONCE(list_empty(&space->members));
+	if (WARN_ON_ONCE(!attachment))
+		return;
+	handle = iommu_attach_handle_get(space->group->group, space->pasid, 0);
+	WARN_ON_ONCE(attachment->space != space);
+	WARN_ON_ONCE(handle != &attachment->handle ||
+		     handle->domain != attachment->hwpt->domain);
+}
+
 /**
  * iommufd_group_verify() - derive the invariants of a group anew and compare
  * @group: the group
  *
- * It is attached exactly while a device of it is, and the core's record says
- * the same as ours.
+ * It has a page table exactly where one of its devices is attached, and the
+ * core's record says the same as ours.
  *
  * Context: The group lock is held. Debug builds and tests only.
  */
 void iommufd_group_verify(struct iommufd_group *group)
 {
-	struct iommu_attach_handle *handle;
+	struct iommufd_dma_space *space;
+	unsigned long pasid;
 
 	lockdep_assert_held(&group->lock);
-	handle = iommu_attach_handle_get(group->group, IOMMU_NO_PASID, 0);
-	WARN_ON_ONCE(list_empty(&group->attached) != !group->attachment);
-	if (group->attachment)
-		WARN_ON_ONCE(handle != &group->attachment->handle ||
-			     handle->domain != group->attachment->hwpt->domain);
-	else
-		WARN_ON_ONCE(!IS_ERR(handle));
+	xa_for_each(&group->spaces, pasid, space)
+		space_verify(space);
+	if (!xa_load(&group->spaces, IOMMU_NO_PASID))
+		WARN_ON_ONCE(!IS_ERR(iommu_attach_handle_get(group->group,
+							     IOMMU_NO_PASID,
+							     0)));
 }

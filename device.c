@@ -30,7 +30,7 @@ static void group_release(struct kref *kref)
 		container_of(kref, struct iommufd_group, kref);
 
 	lockdep_assert_held(&group->ctx->groups_lock);
-	IOMMUFD_ASSERT(!group->attachment && list_empty(&group->attached));
+	IOMMUFD_ASSERT(xa_empty(&group->spaces));
 	xa_erase(&group->ctx->groups, iommu_group_id(group->group));
 	iommu_group_put(group->group);
 	mutex_destroy(&group->lock);
@@ -64,7 +64,8 @@ static struct iommufd_group *group_new(struct iommufd_ctx *ctx,
 	group->ctx = ctx;
 	group->group = iommu_group_ref_get(iommu_group);
 	mutex_init(&group->lock);
-	INIT_LIST_HEAD(&group->attached);
+	xa_init(&group->spaces);
+	spin_lock_init(&group->members_lock);
 	return group;
 }
 
@@ -141,7 +142,6 @@ static struct iommufd_device *device_alloc(struct iommufd_ctx *ctx,
 	device->ctx = ctx;
 	device->dev = dev;
 	device->group = group;
-	INIT_LIST_HEAD(&device->attached_node);
 	device->enforce_cache_coherency =
 		device_iommu_capable(dev, IOMMU_CAP_ENFORCE_CACHE_COHERENCY);
 	return device;
@@ -216,7 +216,7 @@ void iommufd_device_destroy(struct iommufd_object *object)
 	struct iommufd_device *device =
 		container_of(object, struct iommufd_device, obj);
 
-	WARN_ON_ONCE(!list_empty(&device->attached_node));
+	WARN_ON_ONCE(device->nr_spaces);
 	iommu_device_release_dma_owner(device->dev);
 	group_put(device->group);
 }

@@ -844,23 +844,54 @@ void domains_unmap_areas(struct iommufd_ioas *ioas, struct list_head *areas);
  * @kref: one for each bound device
  * @ctx: the context
  * @group: the IOMMU core's group
- * @lock: guards @attachment, @attached and what they lead to
- * @attachment: what the group is attached to, or NULL
- * @attached: iommufd_device::attached_node, the devices that asked for it
+ * @lock: guards @spaces and what they lead to
+ * @spaces: struct iommufd_dma_space by PASID, that of requests without one
+ *	under IOMMU_NO_PASID
+ * @members_lock: held as well to change who is in a space, for those who cannot
+ *	wait for @lock
  */
 struct iommufd_group {
 	struct kref kref;
 	struct iommufd_ctx *ctx;
 	struct iommu_group *group;
 	struct mutex lock;
+	struct xarray spaces;
+	spinlock_t members_lock;
+};
+
+/**
+ * struct iommufd_dma_space - what translates requests of a group with one PASID
+ * @group: the group
+ * @pasid: the PASID, or IOMMU_NO_PASID for requests without one
+ * @attachment: the page table, NULL only while the first device attaches or
+ *	the last one detaches
+ * @members: struct iommufd_member, the devices that asked for it; never empty
+ *	while nobody holds the group lock
+ */
+struct iommufd_dma_space {
+	struct iommufd_group *group;
+	ioasid_t pasid;
 	struct iommufd_attachment *attachment;
-	struct list_head attached;
+	struct list_head members;
+};
+
+/**
+ * struct iommufd_member - a device that is attached
+ * @node: in iommufd_dma_space::members
+ * @device: the device
+ *
+ * It owns the ranges that the device reserves in the IOAS.
+ */
+struct iommufd_member {
+	struct list_head node;
+	struct iommufd_device *device;
 };
 
 /**
  * struct iommufd_attachment - a group on a page table
  * @handle: what the IOMMU core gives back when the hardware reports an event
  * @hwpt: the page table; holds a use on it
+ * @space: where it is, or is about to be
  *
  * It stands for the group, not for one of its devices, so that any of them
  * may leave first.
@@ -868,6 +899,7 @@ struct iommufd_group {
 struct iommufd_attachment {
 	struct iommu_attach_handle handle;
 	struct iommufd_hw_pagetable *hwpt;
+	struct iommufd_dma_space *space;
 };
 
 /**
@@ -876,7 +908,7 @@ struct iommufd_attachment {
  * @ctx: the context; iommufd_device_bind() holds its file
  * @dev: the device
  * @group: its group
- * @attached_node: in iommufd_group::attached while attached
+ * @nr_spaces: how many spaces of the group it is in; guarded by the group lock
  * @enforce_cache_coherency: the IOMMU can enforce it for this device
  */
 struct iommufd_device {
@@ -884,7 +916,7 @@ struct iommufd_device {
 	struct iommufd_ctx *ctx;
 	struct device *dev;
 	struct iommufd_group *group;
-	struct list_head attached_node;
+	unsigned int nr_spaces;
 	bool enforce_cache_coherency;
 };
 

@@ -96,17 +96,27 @@ static struct mock_device *make_device(struct kunit *test, u32 group_id)
 	return mock;
 }
 
-static bool is_attached(struct iommufd_device *device)
+/* As what a device is attached, or NULL. */
+static struct iommufd_member *membership(struct iommufd_device *device)
 {
+	struct iommufd_dma_space *space;
+	struct iommufd_member *member;
+
 	guard(mutex)(&device->group->lock);
-	return !list_empty(&device->attached_node);
+	space = xa_load(&device->group->spaces, IOMMU_NO_PASID);
+	if (!space)
+		return NULL;
+	list_for_each_entry(member, &space->members, node)
+		if (member->device == device)
+			return member;
+	return NULL;
 }
 
 static void unbind_device(void *data)
 {
 	struct iommufd_device *device = data;
 
-	if (is_attached(device))
+	if (membership(device))
 		iommufd_device_detach(device, IOMMU_NO_PASID);
 	iommufd_device_unbind(device);
 }
@@ -255,11 +265,14 @@ static unsigned int count_automatic(struct iommufd_ioas *ioas)
 	return nr;
 }
 
-static struct iommufd_hw_pagetable *group_hwpt(struct iommufd_group *group)
+static struct iommufd_attachment *group_attachment(struct iommufd_group *group)
 {
+	struct iommufd_dma_space *space;
+
 	guard(mutex)(&group->lock);
 	iommufd_group_verify(group);
-	return group->attachment ? group->attachment->hwpt : NULL;
+	space = xa_load(&group->spaces, IOMMU_NO_PASID);
+	return space ? space->attachment : NULL;
 }
 
 static void check_target(struct kunit *test, struct bench *bench,
@@ -281,9 +294,10 @@ static void check_member(struct kunit *test, struct bench *bench,
 {
 	struct member *member = &bench->members[i];
 	struct iommu_domain *domain = mock_device_domain(member->mock);
+	struct iommufd_member *owner = membership(member->device);
 	unsigned int j;
 
-	KUNIT_EXPECT_EQ(test, bench->attached[i], is_attached(member->device));
+	KUNIT_EXPECT_EQ(test, bench->attached[i], !!owner);
 	if (hwpt)
 		KUNIT_EXPECT_PTR_EQ(test, domain, hwpt->domain);
 	else
@@ -293,18 +307,19 @@ static void check_member(struct kunit *test, struct bench *bench,
 				    target_ioas(bench->target) == j;
 
 		KUNIT_EXPECT_EQ(test, want,
-				count_reserved(bench->ioas[j], member->device,
+				count_reserved(bench->ioas[j], owner,
 					       &member->region));
 		KUNIT_EXPECT_EQ(test, want,
-				count_reserved(bench->ioas[j], member->device,
-					       NULL));
+				count_reserved(bench->ioas[j], owner, NULL));
 	}
 }
 
 static void check_bench(struct kunit *test, struct bench *bench)
 {
-	struct iommufd_hw_pagetable *hwpt =
-		group_hwpt(bench->members[0].device->group);
+	struct iommufd_attachment *attachment =
+		group_attachment(bench->members[0].device->group);
+	struct iommufd_hw_pagetable *hwpt = attachment ? attachment->hwpt :
+							 NULL;
 	bool any = model_any_attached(bench);
 	unsigned int i;
 
@@ -351,7 +366,7 @@ struct snapshot {
 	struct iommufd_attachment *attachment;
 	struct {
 		struct iommu_domain *domain;
-		struct list_head node;
+		struct iommufd_member *member;
 	} members[MAX_MEMBERS];
 };
 
@@ -402,12 +417,13 @@ static void take_snapshot(struct kunit *test, struct bench *bench,
 	take_objects(test, snapshot);
 	for (i = 0; i < 2; i++)
 		take_ioas(test, bench->ioas[i], &snapshot->ioas[i]);
-	snapshot->attachment = bench->members[0].device->group->attachment;
+	snapshot->attachment =
+		group_attachment(bench->members[0].device->group);
 	for (i = 0; i < bench->nr_members; i++) {
 		struct member *member = &bench->members[i];
 
 		snapshot->members[i].domain = mock_device_domain(member->mock);
-		snapshot->members[i].node = member->device->attached_node;
+		snapshot->members[i].member = membership(member->device);
 	}
 }
 
