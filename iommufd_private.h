@@ -14,8 +14,17 @@
  *	        pin_source::lock
  *	          iommufd_ctx::account_lock
  *
+ * Event queues are apart from that, since a driver may report under locks of its
+ * own, and attaches under some of ours:
+ *
+ *	iommufd_group::members_lock
+ *	  iommufd_eventq::lock
+ *
+ * are all that reporting takes.
+ *
  * User memory is touched under attach_lock, and under pin_source::pin_lock,
- * which is taken with no other but attach_lock held. Nothing that a device or
+ * which is taken with no other but attach_lock held, and under
+ * iommufd_eventq::read_lock, which only readers want. Nothing that a device or
  * an access needs in order to leave waits for either of the two. The lock of a
  * mm is waited for under these two only; under the others it is tried at most.
  */
@@ -944,6 +953,81 @@ void iommufd_hwpt_paging_abort(struct iommufd_ctx *ctx,
 int iommufd_device_enforce_coherency(struct iommufd_device *device,
 				     struct iommufd_hwpt_paging *hwpt);
 void iommufd_group_verify(struct iommufd_group *group);
+
+/* Events ------------------------------------------------------------------ */
+
+/**
+ * struct iommufd_event - something to read, whole or not at all
+ * @node: in iommufd_eventq::unread, or in no list
+ * @delivered: it has been read; guarded by the lock of the queue
+ * @refs: one of whoever made it, one of the list, one of a reader at work
+ * @records: what is read, constant once it is in the list
+ * @bytes: how much that is, constant
+ */
+struct iommufd_event {
+	struct list_head node;
+	bool delivered;
+	refcount_t refs;
+	const void *records;
+	size_t bytes;
+};
+
+struct iommufd_eventq;
+
+/**
+ * struct iommufd_eventq_ops - what differs between queues of events
+ * @file_name: of the anonymous inode
+ * @write: what user space writes to the file; NULL if it cannot
+ * @close: nobody can read any more: let go of what was meant for a reader. New
+ *	events are refused already.
+ * @free: free an event without references
+ */
+struct iommufd_eventq_ops {
+	const char *file_name;
+	ssize_t (*write)(struct iommufd_eventq *queue,
+			 const char __user *buffer, size_t bytes);
+	void (*close)(struct iommufd_eventq *queue);
+	void (*free)(struct iommufd_event *event);
+};
+
+/**
+ * struct iommufd_eventq - a queue of events and the file to read them from
+ * @obj: the object; its file holds a use on it
+ * @ctx: the context; the file holds it open
+ * @ops: constant
+ * @wait: readers that poll
+ * @read_lock: one reader at a time; user memory is written under it
+ * @lock: guards what follows and the fields of events that say so
+ * @unread: iommufd_event::node, oldest first
+ * @closed: the file is gone: no new events
+ */
+struct iommufd_eventq {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ctx;
+	const struct iommufd_eventq_ops *ops;
+	wait_queue_head_t wait;
+	struct mutex read_lock;
+	spinlock_t lock;
+	struct list_head unread;
+	bool closed;
+};
+
+void iommufd_eventq_init(struct iommufd_eventq *queue, struct iommufd_ctx *ctx,
+			 const struct iommufd_eventq_ops *ops);
+void iommufd_eventq_fini(struct iommufd_eventq *queue);
+struct file *iommufd_eventq_new_file(const struct iommufd_eventq_ops *ops);
+void iommufd_eventq_open(struct iommufd_eventq *queue, struct file *file);
+int iommufd_eventq_publish(struct iommufd_eventq *queue,
+			   struct iommufd_command *command, u32 *out_fd,
+			   size_t response_bytes);
+void iommufd_event_init(struct iommufd_event *event, const void *records,
+			size_t bytes);
+void iommufd_event_put(struct iommufd_eventq *queue,
+		       struct iommufd_event *event);
+void iommufd_eventq_add(struct iommufd_eventq *queue,
+			struct iommufd_event *event);
+void iommufd_eventq_remove(struct iommufd_eventq *queue,
+			   struct iommufd_event *event);
 
 /* In-kernel access -------------------------------------------------------- */
 
