@@ -169,6 +169,26 @@ static struct iommufd_member *find_member(struct iommufd_dma_space *space,
 	return NULL;
 }
 
+/**
+ * iommufd_space_device() - which attached device a device is
+ * @space: where it might be attached
+ * @dev: the device
+ *
+ * Return: the attached device, as long as the lock is held; NULL if it is none.
+ * Context: The members_lock of the group is held.
+ */
+struct iommufd_device *iommufd_space_device(struct iommufd_dma_space *space,
+					    struct device *dev)
+{
+	struct iommufd_member *member;
+
+	lockdep_assert_held(&space->group->members_lock);
+	list_for_each_entry(member, &space->members, node)
+		if (member->device->dev == dev)
+			return member->device;
+	return NULL;
+}
+
 static struct iommufd_member *member_add(struct iommufd_dma_space *space,
 					 struct iommufd_device *device)
 {
@@ -278,6 +298,7 @@ static int space_join(struct iommufd_dma_space *space,
 	error = iommufd_device_enforce_coherency(device, to_hwpt_paging(hwpt));
 	if (error)
 		return error;
+	/* A device is known before its first event can arrive. */
 	member = member_add(space, device);
 	if (IS_ERR(member))
 		return PTR_ERR(member);
@@ -327,6 +348,7 @@ static int space_move(struct iommufd_dma_space *space,
 		return error;
 	space->attachment = *new;
 	*new = old;
+	iommufd_attachment_end_faults(old, NULL);
 	return 0;
 }
 
@@ -571,6 +593,7 @@ static struct iommufd_attachment *detach_locked(struct iommufd_device *device,
 	member_leave(space, member);
 	if (list_empty(&space->members))
 		space_unprogram(space);
+	iommufd_attachment_end_faults(attachment, device);
 	if (space->attachment)
 		attachment = NULL;
 	unreserve_member(ioas, member);

@@ -64,6 +64,7 @@ void iommufd_hwpt_paging_destroy(struct iommufd_object *object)
 		ioas_remove_domain(hwpt->ioas, hwpt);
 	if (hwpt->common.domain)
 		iommu_domain_free(hwpt->common.domain);
+	iommufd_hwpt_put_fault(hwpt->ioas->ctx, &hwpt->common);
 	iommufd_object_unuse(hwpt->ioas->ctx, &hwpt->ioas->obj);
 }
 

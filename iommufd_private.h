@@ -20,7 +20,8 @@
  *	iommufd_group::members_lock
  *	  iommufd_eventq::lock
  *
- * are all that reporting takes.
+ * are all that reporting takes. Answering a fault needs iommufd_fault::answer_lock,
+ * which nests inside iommufd_group::lock.
  *
  * User memory is touched under attach_lock, and under pin_source::pin_lock,
  * which is taken with no other but attach_lock held, and under
@@ -50,6 +51,7 @@
 struct dma_buf;
 struct iommufd_area;
 struct iommufd_command;
+struct iommufd_fault;
 struct iommufd_group;
 struct iommufd_ioas;
 
@@ -335,6 +337,7 @@ const char *iommufd_object_name(enum iommufd_object_type type);
 void iommufd_ioas_destroy(struct iommufd_object *object);
 void iommufd_hwpt_paging_destroy(struct iommufd_object *object);
 void iommufd_device_destroy(struct iommufd_object *object);
+void iommufd_fault_destroy(struct iommufd_object *object);
 void iommufd_access_destroy_object(struct iommufd_object *object);
 
 /* Sources of memory ------------------------------------------------------- */
@@ -801,10 +804,12 @@ struct allowed_range {
  * struct iommufd_hw_pagetable - what a device can be attached to
  * @obj: the object
  * @domain: the IOMMU core's page table, constant once built
+ * @fault: where its page faults go, or NULL; constant once built; holds a use
  */
 struct iommufd_hw_pagetable {
 	struct iommufd_object obj;
 	struct iommu_domain *domain;
+	struct iommufd_fault *fault;
 };
 
 /**
@@ -954,6 +959,9 @@ int iommufd_device_enforce_coherency(struct iommufd_device *device,
 				     struct iommufd_hwpt_paging *hwpt);
 void iommufd_group_verify(struct iommufd_group *group);
 
+struct iommufd_device *
+iommufd_space_device(struct iommufd_dma_space *space, struct device *dev);
+
 /* Events ------------------------------------------------------------------ */
 
 /**
@@ -1029,6 +1037,49 @@ void iommufd_eventq_add(struct iommufd_eventq *queue,
 void iommufd_eventq_remove(struct iommufd_eventq *queue,
 			   struct iommufd_event *event);
 
+/* More pending groups than any hardware lets devices have under way. */
+#define FAULT_GROUPS_MAX 16384
+/* More requests than any hardware lets one device have under way. */
+#define FAULTS_PER_GROUP_MAX 2048
+
+/**
+ * struct iommufd_fault - a queue of page faults
+ * @common: the object and its file
+ * @groups: struct fault_group by cookie, all that are not answered; written
+ *	under the lock of the queue
+ * @next_cookie: where the search for a free cookie begins; guarded by the
+ *	xa_lock of @groups
+ * @nr_groups: how many there are, or are being made
+ * @answer_lock: held while a group is answered; what is found in @groups stays
+ *	there meanwhile
+ */
+struct iommufd_fault {
+	struct iommufd_eventq common;
+	struct xarray groups;
+	u32 next_cookie;
+	atomic_t nr_groups;
+	struct mutex answer_lock;
+};
+
+struct iommufd_fault *iommufd_fault_new(struct iommufd_ctx *ctx);
+int iommufd_hwpt_set_fault(struct iommufd_hw_pagetable *hwpt,
+			   struct iommufd_fault *fault);
+void iommufd_hwpt_put_fault(struct iommufd_ctx *ctx,
+			    struct iommufd_hw_pagetable *hwpt);
+void iommufd_attachment_end_faults(struct iommufd_attachment *attachment,
+				   struct iommufd_device *device);
+
+static inline struct iommufd_fault *iommufd_fault_get(struct iommufd_ctx *ctx,
+						      u32 id)
+{
+	struct iommufd_object *object =
+		iommufd_object_get(ctx, id, IOMMUFD_OBJ_FAULT);
+
+	if (IS_ERR(object))
+		return ERR_CAST(object);
+	return container_of(object, struct iommufd_fault, common.obj);
+}
+
 /* In-kernel access -------------------------------------------------------- */
 
 /**
@@ -1069,6 +1120,7 @@ void ioas_remove_access(struct iommufd_ioas *ioas, bool pins);
 /* Commands ---------------------------------------------------------------- */
 
 int iommufd_destroy(struct iommufd_command *command);
+int iommufd_fault_alloc(struct iommufd_command *command);
 int iommufd_ioas_alloc(struct iommufd_command *command);
 int iommufd_ioas_allow_iovas(struct iommufd_command *command);
 int iommufd_ioas_change_process(struct iommufd_command *command);

@@ -32,6 +32,7 @@
 
 union command_args {
 	struct iommu_destroy destroy;
+	struct iommu_fault_alloc fault_alloc;
 	struct iommu_hw_info hw_info;
 	struct iommu_hwpt_alloc hwpt_alloc;
 	struct iommu_ioas_alloc ioas_alloc;
@@ -78,6 +79,7 @@ struct command_row {
 
 static const struct command_row commands[] = {
 	ROW(DESTROY,		destroy,		id),
+	ROW(FAULT_QUEUE_ALLOC,	fault_alloc,		out_fault_fd),
 	ROW(GET_HW_INFO,	hw_info,		__reserved),
 	ROW(HWPT_ALLOC,		hwpt_alloc,		__reserved),
 	ROW(IOAS_ALLOC,		ioas_alloc,		out_ioas_id),

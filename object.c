@@ -72,6 +72,10 @@ static const struct object_class object_classes[IOMMUFD_OBJ_MAX] = {
 		.driver_owned = true,
 		.destroy = iommufd_access_destroy_object,
 	},
+	[IOMMUFD_OBJ_FAULT] = {
+		.name = "fault",
+		.destroy = iommufd_fault_destroy,
+	},
 	IOMMUFD_TEST_OBJECT_CLASS
 };
 
