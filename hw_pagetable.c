@@ -152,11 +152,12 @@ static int check_hwpt_alloc(struct iommufd_command *command)
 {
 	struct iommu_hwpt_alloc *args = command->args;
 
-	if (args->flags)
+	if (args->flags & ~IOMMU_HWPT_FAULT_ID_VALID)
 		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
-				      "only paging HWPTs without flags",
+				      "only paging HWPTs without other flags",
 				      args->flags, 0);
-	if (args->__reserved || args->__reserved2 || args->fault_id)
+	if (args->__reserved || args->__reserved2 ||
+	    (args->fault_id && !(args->flags & IOMMU_HWPT_FAULT_ID_VALID)))
 		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
 				      "a reserved field is not zero", 0, 0);
 	if (args->data_type == IOMMU_HWPT_DATA_NONE &&
@@ -164,6 +165,23 @@ static int check_hwpt_alloc(struct iommufd_command *command)
 		return iommufd_refuse(command->ctx, -EINVAL,
 				      "data without a type", args->data_len, 0);
 	return 0;
+}
+
+static int hwpt_set_fault_id(struct iommufd_command *command,
+			     struct iommufd_hw_pagetable *hwpt)
+{
+	struct iommu_hwpt_alloc *args = command->args;
+	struct iommufd_fault *fault;
+	int error;
+
+	if (!(args->flags & IOMMU_HWPT_FAULT_ID_VALID))
+		return 0;
+	fault = iommufd_fault_get(command->ctx, args->fault_id);
+	if (IS_ERR(fault))
+		return PTR_ERR(fault);
+	error = iommufd_hwpt_set_fault(hwpt, fault);
+	iommufd_object_put(command->ctx, &fault->common.obj);
+	return error;
 }
 
 /* Pin and map, which may take long: nothing needs the device any more. */
@@ -237,7 +255,9 @@ int iommufd_hwpt_alloc(struct iommufd_command *command)
 	iommufd_object_put(command->ctx, &device->obj);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
-	error = hwpt_fill_and_respond(command, hwpt);
+	error = hwpt_set_fault_id(command, &hwpt->common);
+	if (!error)
+		error = hwpt_fill_and_respond(command, hwpt);
 	if (error)
 		iommufd_hwpt_paging_abort(command->ctx, hwpt);
 	else
