@@ -11,9 +11,10 @@
  *
  * Who makes a device chooses its group: one of its own, or one that is named
  * by a number and shared. What a real device would only do when something is
- * wrong, a mock device does on demand: it refuses an attach. Everything that
- * tests want to know is kept where the driver learns of it: what a device is
- * attached to, how often a domain was mapped, unmapped and synced.
+ * wrong, a mock device does on demand: it refuses an attach, it misses a page.
+ * Everything that tests want to know is kept where the driver learns of it:
+ * what a device is attached to and what it was answered, how often a domain was
+ * mapped, unmapped and synced.
  *
  * A device is added under mock_devices_lock, and with it its group is chosen;
  * one that leaves is taken off the list first, so that no group is joined that
@@ -49,6 +50,7 @@ static unsigned int mock_device_number;
 static unsigned int nr_mock_devices;
 
 static struct iommu_device mock_iommu;
+static struct iopf_queue *mock_iopf_queue;
 static struct notifier_block mock_bus_notifier;
 
 #ifdef CONFIG_GENERIC_MSI_IRQ
@@ -103,13 +105,45 @@ static void device_set_domain(struct mock_device *mock,
 	mock->domain = domain;
 }
 
+static int iopf_enable(struct mock_device *mock,
+		       const struct iommu_domain *domain)
+{
+	int error = 0;
+
+	if (!domain->iopf_handler)
+		return 0;
+	if (!mock->nr_iopf_domains)
+		error = iopf_queue_add_device(mock_iopf_queue, &mock->dev);
+	if (!error)
+		mock->nr_iopf_domains++;
+	return error;
+}
+
+static void iopf_disable(struct mock_device *mock,
+			 const struct iommu_domain *domain)
+{
+	if (domain && domain->iopf_handler && !--mock->nr_iopf_domains)
+		iopf_queue_remove_device(mock_iopf_queue, &mock->dev);
+}
+
 /* What blocks or passes everything has to be there for an undo: never fails. */
 static int attach_static(struct iommu_domain *domain, struct device *dev,
 			 struct iommu_domain *old)
 {
 	struct mock_device *mock = to_mock_device(dev);
 
+	scoped_guard(spinlock, &mock->lock)
+		device_set_domain(mock, domain);
+	iopf_disable(mock, old);
+	return 0;
+}
+
+static int program_paging(struct mock_device *mock, struct iommu_domain *domain)
+{
 	guard(spinlock)(&mock->lock);
+	mock->nr_attaches++;
+	if (mock->fail_countdown && !--mock->fail_countdown)
+		return mock->fail_error;
 	device_set_domain(mock, domain);
 	return 0;
 }
@@ -118,13 +152,14 @@ static int attach_paging(struct iommu_domain *domain, struct device *dev,
 			 struct iommu_domain *old)
 {
 	struct mock_device *mock = to_mock_device(dev);
+	int error;
 
-	guard(spinlock)(&mock->lock);
-	mock->nr_attaches++;
-	if (mock->fail_countdown && !--mock->fail_countdown)
-		return mock->fail_error;
-	device_set_domain(mock, domain);
-	return 0;
+	error = iopf_enable(mock, domain);
+	if (error)
+		return error;
+	error = program_paging(mock, domain);
+	iopf_disable(mock, error ? domain : old);
+	return error;
 }
 
 static const struct iommu_domain_ops static_domain_ops = {
@@ -414,6 +449,16 @@ static int default_domain_type(struct device *dev)
 	return IOMMU_DOMAIN_IDENTITY;
 }
 
+static void page_response(struct device *dev, struct iopf_fault *fault,
+			  struct iommu_page_response *response)
+{
+	struct mock_device *mock = to_mock_device(dev);
+
+	guard(spinlock)(&mock->lock);
+	mock->nr_responses++;
+	mock->response = *response;
+}
+
 static const struct iommu_ops mock_ops = {
 	.owner = THIS_MODULE,
 	.identity_domain = &identity_domain,
@@ -426,6 +471,8 @@ static const struct iommu_ops mock_ops = {
 	.release_device = release_device,
 	.device_group = device_group,
 	.get_resv_regions = get_resv_regions,
+	.page_response = page_response,
+	.user_pasid_table = true,
 	.def_domain_type = default_domain_type,
 };
 
@@ -616,6 +663,47 @@ unsigned int mock_device_nr_attaches(struct mock_device *mock)
 }
 
 /**
+ * mock_device_report_fault() - let a device ask for a page
+ * @mock: the device
+ * @request: its request
+ *
+ * A request that is not the last one of its group is kept until the last one
+ * comes.
+ *
+ * Return: 0, also if it was answered with a refusal; -EINVAL if the device may
+ * not ask, -ENOMEM.
+ * Context: May sleep. As with any driver, the device is not attached to something
+ * else at the same time.
+ */
+int mock_device_report_fault(struct mock_device *mock,
+			     const struct iommu_fault_page_request *request)
+{
+	struct iopf_fault fault = {
+		.fault.type = IOMMU_FAULT_PAGE_REQ,
+		.fault.prm = *request,
+	};
+
+	return iommu_report_device_fault(&mock->dev, &fault);
+}
+
+/**
+ * mock_device_responses() - what a device was answered
+ * @mock: the device
+ * @latest: the latest answer, if there was one; or NULL
+ *
+ * Return: how many answers there were.
+ * Context: Any context.
+ */
+unsigned int mock_device_responses(struct mock_device *mock,
+				   struct iommu_page_response *latest)
+{
+	guard(spinlock)(&mock->lock);
+	if (latest)
+		*latest = mock->response;
+	return mock->nr_responses;
+}
+
+/**
  * iommufd_test_init() - bring the mock IOMMU up
  *
  * Return: 0 or an errno.
@@ -625,9 +713,12 @@ int __init iommufd_test_init(void)
 {
 	int error;
 
+	mock_iopf_queue = iopf_queue_alloc(mock_bus.name);
+	if (!mock_iopf_queue)
+		return -ENOMEM;
 	error = bus_register(&mock_bus);
 	if (error)
-		return error;
+		goto out_iopf;
 	error = iommu_device_sysfs_add(&mock_iommu, NULL, NULL, "%s",
 				       mock_bus.name);
 	if (error)
@@ -642,6 +733,8 @@ out_sysfs:
 	iommu_device_sysfs_remove(&mock_iommu);
 out_bus:
 	bus_unregister(&mock_bus);
+out_iopf:
+	iopf_queue_free(mock_iopf_queue);
 	return error;
 }
 
@@ -656,6 +749,7 @@ void iommufd_test_exit(void)
 				    &mock_bus_notifier);
 	iommu_device_sysfs_remove(&mock_iommu);
 	bus_unregister(&mock_bus);
+	iopf_queue_free(mock_iopf_queue);
 }
 
 MODULE_IMPORT_NS("GENERIC_PT_IOMMU");

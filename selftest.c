@@ -244,6 +244,42 @@ static int dev_check_cache(struct iommufd_command *command)
 	return error;
 }
 
+static int report_fault(struct iommufd_device *device,
+			struct iommu_test_cmd *args)
+{
+	const struct iommu_fault_page_request request = {
+		.flags = IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE |
+			 (args->trigger_iopf.pasid == IOMMU_NO_PASID ?
+				  0 :
+				  IOMMU_FAULT_PAGE_REQUEST_PASID_VALID),
+		.pasid = args->trigger_iopf.pasid,
+		.grpid = args->trigger_iopf.grpid,
+		.perm = args->trigger_iopf.perm,
+		.addr = args->trigger_iopf.addr,
+	};
+	struct mock_device *mock = mock_device_of(device->dev);
+
+	if (!mock)
+		return -EINVAL;
+	/* A driver lets no report overtake a change of what is attached. */
+	guard(mutex)(&device->group->lock);
+	return mock_device_report_fault(mock, &request);
+}
+
+static int trigger_iopf(struct iommufd_command *command)
+{
+	struct iommu_test_cmd *args = command->args;
+	struct iommufd_device *device;
+	int error;
+
+	device = iommufd_device_get(command->ctx, args->trigger_iopf.dev_id);
+	if (IS_ERR(device))
+		return PTR_ERR(device);
+	error = report_fault(device, args);
+	iommufd_object_put(command->ctx, &device->obj);
+	return error;
+}
+
 /* Address spaces ---------------------------------------------------------- */
 
 static int add_reserved(struct iommufd_command *command)
@@ -478,6 +514,7 @@ static int (*const test_operations[])(struct iommufd_command *command) = {
 	[IOMMU_TEST_OP_MOCK_DOMAIN_REPLACE]	= mock_domain_replace,
 	[IOMMU_TEST_OP_ACCESS_REPLACE_IOAS]	= iommufd_test_access_replace_ioas,
 	[IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS]	= mock_domain_flags,
+	[IOMMU_TEST_OP_TRIGGER_IOPF]		= trigger_iopf,
 	[IOMMU_TEST_OP_DEV_CHECK_CACHE]		= dev_check_cache,
 	[IOMMU_TEST_OP_DMABUF_GET]		= iommufd_test_dma_buf_get,
 	[IOMMU_TEST_OP_DMABUF_REVOKE]		= iommufd_test_dma_buf_revoke,

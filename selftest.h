@@ -42,6 +42,10 @@ struct phys_vec;
  * @fail_error: with what it fails
  * @nr_attaches: attaches to paging domains so far, failed ones included
  * @domain: what the device is attached to, or NULL
+ * @nr_responses: answers to its page requests so far
+ * @response: the latest of them
+ * @nr_iopf_domains: what it is attached to that takes page requests; guarded by
+ *	the core's group lock
  */
 struct mock_device {
 	struct device dev;
@@ -56,6 +60,9 @@ struct mock_device {
 	int fail_error;
 	unsigned int nr_attaches;
 	struct iommu_domain *domain;
+	unsigned int nr_responses;
+	struct iommu_page_response response;
+	unsigned int nr_iopf_domains;
 };
 
 /**
@@ -94,6 +101,10 @@ void mock_device_fail_attach(struct mock_device *mock, unsigned int nth,
 			     int error);
 struct iommu_domain *mock_device_domain(struct mock_device *mock);
 unsigned int mock_device_nr_attaches(struct mock_device *mock);
+int mock_device_report_fault(struct mock_device *mock,
+			     const struct iommu_fault_page_request *request);
+unsigned int mock_device_responses(struct mock_device *mock,
+				   struct iommu_page_response *latest);
 bool mock_domain_is_blocked(const struct iommu_domain *domain);
 struct mock_device *mock_device_of(struct device *dev);
 struct mock_domain *to_mock_domain(struct iommu_domain *domain);
