@@ -427,7 +427,7 @@ static int attach_new_automatic(struct iommufd_device *device,
 	struct iommufd_hwpt_paging *hwpt;
 	int error;
 
-	hwpt = iommufd_hwpt_paging_alloc(device, ioas);
+	hwpt = iommufd_hwpt_paging_alloc(device, ioas, 0);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
 	hwpt->automatic = true;

@@ -83,14 +83,15 @@ void iommufd_hwpt_paging_abort(struct iommufd_ctx *ctx,
 }
 
 static int hwpt_alloc_domain(struct iommufd_hwpt_paging *hwpt,
-			     struct iommufd_device *device)
+			     struct iommufd_device *device, u32 flags)
 {
 	struct iommu_domain *domain;
 
-	domain = iommu_paging_domain_alloc_flags(device->dev, 0);
+	domain = iommu_paging_domain_alloc_flags(device->dev, flags);
 	if (IS_ERR(domain))
 		return PTR_ERR(domain);
 	hwpt->common.domain = domain;
+	hwpt->common.pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
 	domain->cookie_type = IOMMU_COOKIE_IOMMUFD;
 	domain->iommufd_hwpt = &hwpt->common;
 	/* A domain that is not complete yet cannot be filled. */
@@ -103,6 +104,7 @@ static int hwpt_alloc_domain(struct iommufd_hwpt_paging *hwpt,
  * iommufd_hwpt_paging_alloc() - make a page table for a device, still empty
  * @device: the device
  * @ioas: the IOAS that it shall follow; the caller has it on hold
+ * @flags: those of enum iommufd_hwpt_alloc_flags that concern the driver
  *
  * Return: the page table, not published, to be filled with
  * iommufd_hwpt_paging_fill(); -ENOMEM; -ENOENT if @ioas is being destroyed;
@@ -111,7 +113,7 @@ static int hwpt_alloc_domain(struct iommufd_hwpt_paging *hwpt,
  */
 struct iommufd_hwpt_paging *
 iommufd_hwpt_paging_alloc(struct iommufd_device *device,
-			  struct iommufd_ioas *ioas)
+			  struct iommufd_ioas *ioas, u32 flags)
 {
 	struct iommufd_ctx *ctx = ioas->ctx;
 	struct iommufd_hwpt_paging *hwpt;
@@ -127,7 +129,7 @@ iommufd_hwpt_paging_alloc(struct iommufd_device *device,
 		return ERR_PTR(error);
 	}
 	hwpt->ioas = ioas;
-	error = hwpt_alloc_domain(hwpt, device);
+	error = hwpt_alloc_domain(hwpt, device, flags);
 	if (error) {
 		iommufd_hwpt_paging_abort(ctx, hwpt);
 		return ERR_PTR(error);
@@ -152,7 +154,7 @@ static int check_hwpt_alloc(struct iommufd_command *command)
 {
 	struct iommu_hwpt_alloc *args = command->args;
 
-	if (args->flags & ~IOMMU_HWPT_FAULT_ID_VALID)
+	if (args->flags & ~(IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID))
 		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
 				      "only paging HWPTs without other flags",
 				      args->flags, 0);
@@ -219,7 +221,9 @@ static struct iommufd_hwpt_paging *hwpt_prepare(struct iommufd_command *command,
 	if (IS_ERR(object))
 		return ERR_CAST(object);
 	if (object->type == IOMMUFD_OBJ_IOAS)
-		hwpt = iommufd_hwpt_paging_alloc(device, to_ioas(object));
+		hwpt = iommufd_hwpt_paging_alloc(device, to_ioas(object),
+						 args->flags &
+							 IOMMU_HWPT_ALLOC_PASID);
 	else
 		hwpt = ERR_PTR(iommufd_refuse(command->ctx, -EINVAL,
 					      "pt_id is not an IOAS",

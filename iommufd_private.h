@@ -805,11 +805,14 @@ struct allowed_range {
  * @obj: the object
  * @domain: the IOMMU core's page table, constant once built
  * @fault: where its page faults go, or NULL; constant once built; holds a use
+ * @pasid_compat: it can be used for a PASID, and by devices that have PASIDs;
+ *	constant once built
  */
 struct iommufd_hw_pagetable {
 	struct iommufd_object obj;
 	struct iommu_domain *domain;
 	struct iommufd_fault *fault;
+	bool pasid_compat;
 };
 
 /**
@@ -951,7 +954,7 @@ void iommufd_device_end(struct iommufd_device *device);
 
 struct iommufd_hwpt_paging *
 iommufd_hwpt_paging_alloc(struct iommufd_device *device,
-			  struct iommufd_ioas *ioas);
+			  struct iommufd_ioas *ioas, u32 flags);
 int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt);
 void iommufd_hwpt_paging_abort(struct iommufd_ctx *ctx,
 			       struct iommufd_hwpt_paging *hwpt);

@@ -308,7 +308,8 @@ domain_alloc_paging_flags(struct device *dev, u32 flags,
 			  const struct iommu_user_data *user_data)
 {
 	const u32 known = IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
-			  IOMMU_HWPT_ALLOC_NEST_PARENT;
+			  IOMMU_HWPT_ALLOC_NEST_PARENT |
+			  IOMMU_HWPT_ALLOC_PASID;
 	struct iommu_hwpt_selftest args = {};
 	int error;
 
