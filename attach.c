@@ -28,7 +28,7 @@
 
 static struct iommufd_ioas *hwpt_ioas(struct iommufd_hw_pagetable *hwpt)
 {
-	return to_hwpt_paging(hwpt)->ioas;
+	return hwpt->paging->ioas;
 }
 
 typedef int (*attach_fn)(struct iommufd_device *device,
@@ -295,7 +295,7 @@ static int space_join(struct iommufd_dma_space *space,
 		return -EINVAL;
 	if (space->attachment && space->attachment->hwpt != hwpt)
 		return -EINVAL;
-	error = iommufd_device_enforce_coherency(device, to_hwpt_paging(hwpt));
+	error = iommufd_device_enforce_coherency(device, hwpt->paging);
 	if (error)
 		return error;
 	/* A device is known before its first event can arrive. */
@@ -332,7 +332,7 @@ static int space_move(struct iommufd_dma_space *space,
 	struct iommufd_ioas *old_ioas = hwpt_ioas(old->hwpt);
 	int error;
 
-	error = enforce_members_coherency(space, to_hwpt_paging((*new)->hwpt));
+	error = enforce_members_coherency(space, (*new)->hwpt->paging);
 	if (error)
 		return error;
 	if (new_ioas != old_ioas) {
@@ -427,7 +427,7 @@ static int attach_new_automatic(struct iommufd_device *device,
 	struct iommufd_hwpt_paging *hwpt;
 	int error;
 
-	hwpt = iommufd_hwpt_paging_alloc(device, ioas, 0);
+	hwpt = iommufd_hwpt_paging_alloc(device, ioas, 0, NULL);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
 	hwpt->automatic = true;
@@ -495,9 +495,8 @@ static int attach_object(struct iommufd_device *device,
 	case IOMMUFD_OBJ_IOAS:
 		return attach_ioas(device, to_ioas(object), attach, pt_id);
 	case IOMMUFD_OBJ_HWPT_PAGING:
-		return attach(device,
-			      container_of(object, struct iommufd_hw_pagetable,
-					   obj));
+	case IOMMUFD_OBJ_HWPT_NESTED:
+		return attach(device, to_hw_pagetable(object));
 	default:
 		return -EINVAL;
 	}

@@ -2,16 +2,26 @@
 /*
  * Page tables that user space can attach devices to.
  *
- * DOC: paging HWPTs
+ * DOC: paging and nested HWPTs
  *
  * A paging HWPT wraps one iommu_domain that follows an IOAS. It is made by
  * HWPT_ALLOC, or automatically when a device is attached to an IOAS; such an
  * automatic one ends with its last device. It holds a use on its IOAS.
  *
- * It is made in two steps. Allocating needs the device, and nothing of it may
- * wait for user memory. Filling pins the memory of the IOAS and may take as
+ * It is made in two steps. Allocating needs the device, and nothing of ours in
+ * it waits for user memory. Filling pins the memory of the IOAS and may take as
  * long as that likes, so that it must not need the device any more: what is
  * bound can be unbound meanwhile.
+ *
+ * A nested HWPT wraps a domain whose page table is a guest's and lies in the
+ * guest's memory. What comes out of it is translated by its parent, a paging
+ * HWPT that was made to be one, on which it holds a use. It has no IOAS of its
+ * own: all questions about memory are the parent's, which is what
+ * iommufd_hw_pagetable::paging is for.
+ *
+ * What HWPT_ALLOC can make of what stands in one table, hwpt_kinds. What an
+ * IOMMU driver is asked for and does not give is refused there and then, so that
+ * no later command finds an operation missing.
  */
 #include <linux/iommu.h>
 
@@ -69,6 +79,22 @@ void iommufd_hwpt_paging_destroy(struct iommufd_object *object)
 }
 
 /**
+ * iommufd_hwpt_nested_destroy() - free what a nested HWPT holds
+ * @object: the HWPT, complete or not, with no device attached
+ *
+ * Context: May sleep. Cannot fail.
+ */
+void iommufd_hwpt_nested_destroy(struct iommufd_object *object)
+{
+	struct iommufd_hw_pagetable *hwpt = to_hw_pagetable(object);
+
+	if (hwpt->domain)
+		iommu_domain_free(hwpt->domain);
+	iommufd_hwpt_put_fault(hwpt->paging->ioas->ctx, hwpt);
+	iommufd_object_unuse(hwpt->paging->ioas->ctx, &hwpt->paging->common.obj);
+}
+
+/**
  * iommufd_hwpt_paging_abort() - end a paging HWPT that was never published
  * @ctx: the context
  * @hwpt: the HWPT
@@ -82,20 +108,60 @@ void iommufd_hwpt_paging_abort(struct iommufd_ctx *ctx,
 	iommufd_object_abort(ctx, &hwpt->common.obj);
 }
 
+static void hwpt_set_domain(struct iommufd_hw_pagetable *hwpt,
+			    struct iommu_domain *domain)
+{
+	hwpt->domain = domain;
+	domain->cookie_type = IOMMU_COOKIE_IOMMUFD;
+	domain->iommufd_hwpt = hwpt;
+}
+
+/* Paging ------------------------------------------------------------------ */
+
+/* The IOMMU core has no function that passes the data on. */
+static struct iommu_domain *
+alloc_paging_domain(struct device *dev, u32 flags,
+		    const struct iommu_user_data *data)
+{
+	const struct iommu_ops *ops = dev_iommu_ops(dev);
+	struct iommu_domain *domain;
+
+	if (!data)
+		return iommu_paging_domain_alloc_flags(dev, flags);
+	if (!ops->domain_alloc_paging_flags)
+		return ERR_PTR(-EOPNOTSUPP);
+	domain = ops->domain_alloc_paging_flags(dev, flags, data);
+	if (IS_ERR(domain))
+		return domain;
+	domain->type = IOMMU_DOMAIN_UNMANAGED;
+	domain->owner = ops;
+	if (!domain->ops)
+		domain->ops = ops->default_domain_ops;
+	return domain;
+}
+
+static bool has_dirty_ops(const struct iommu_domain *domain)
+{
+	return IS_REACHABLE(CONFIG_IOMMUFD_DRIVER) && domain->dirty_ops &&
+	       domain->dirty_ops->set_dirty_tracking &&
+	       domain->dirty_ops->read_and_clear_dirty;
+}
+
 static int hwpt_alloc_domain(struct iommufd_hwpt_paging *hwpt,
-			     struct iommufd_device *device, u32 flags)
+			     struct iommufd_device *device, u32 flags,
+			     const struct iommu_user_data *data)
 {
 	struct iommu_domain *domain;
 
-	domain = iommu_paging_domain_alloc_flags(device->dev, flags);
+	domain = alloc_paging_domain(device->dev, flags, data);
 	if (IS_ERR(domain))
 		return PTR_ERR(domain);
-	hwpt->common.domain = domain;
+	hwpt_set_domain(&hwpt->common, domain);
 	hwpt->common.pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
-	domain->cookie_type = IOMMU_COOKIE_IOMMUFD;
-	domain->iommufd_hwpt = &hwpt->common;
 	/* A domain that is not complete yet cannot be filled. */
 	if (!(domain->type & __IOMMU_DOMAIN_PAGING) || !domain->pgsize_bitmap)
+		return -EOPNOTSUPP;
+	if ((flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) && !has_dirty_ops(domain))
 		return -EOPNOTSUPP;
 	return iommufd_device_enforce_coherency(device, hwpt);
 }
@@ -104,16 +170,18 @@ static int hwpt_alloc_domain(struct iommufd_hwpt_paging *hwpt,
  * iommufd_hwpt_paging_alloc() - make a page table for a device, still empty
  * @device: the device
  * @ioas: the IOAS that it shall follow; the caller has it on hold
- * @flags: those of enum iommufd_hwpt_alloc_flags that concern the driver
+ * @flags: bits of enum iommufd_hwpt_alloc_flags that the driver should know
+ * @data: what user space has to tell the driver, or NULL
  *
  * Return: the page table, not published, to be filled with
  * iommufd_hwpt_paging_fill(); -ENOMEM; -ENOENT if @ioas is being destroyed;
  * -EOPNOTSUPP if the driver has no such domain; what the driver answers.
- * Context: May sleep, but not for user memory.
+ * Context: May sleep, but not for user memory unless there is @data.
  */
 struct iommufd_hwpt_paging *
 iommufd_hwpt_paging_alloc(struct iommufd_device *device,
-			  struct iommufd_ioas *ioas, u32 flags)
+			  struct iommufd_ioas *ioas, u32 flags,
+			  const struct iommu_user_data *data)
 {
 	struct iommufd_ctx *ctx = ioas->ctx;
 	struct iommufd_hwpt_paging *hwpt;
@@ -129,7 +197,9 @@ iommufd_hwpt_paging_alloc(struct iommufd_device *device,
 		return ERR_PTR(error);
 	}
 	hwpt->ioas = ioas;
-	error = hwpt_alloc_domain(hwpt, device, flags);
+	hwpt->common.paging = hwpt;
+	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
+	error = hwpt_alloc_domain(hwpt, device, flags, data);
 	if (error) {
 		iommufd_hwpt_paging_abort(ctx, hwpt);
 		return ERR_PTR(error);
@@ -150,27 +220,203 @@ int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt)
 	return ioas_add_domain(hwpt->ioas, hwpt);
 }
 
-static int check_hwpt_alloc(struct iommufd_command *command)
-{
-	struct iommu_hwpt_alloc *args = command->args;
+/* Nested ------------------------------------------------------------------ */
 
-	if (args->flags & ~(IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID))
-		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
-				      "only paging HWPTs without other flags",
-				      args->flags, 0);
-	if (args->__reserved || args->__reserved2 ||
-	    (args->fault_id && !(args->flags & IOMMU_HWPT_FAULT_ID_VALID)))
-		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
-				      "a reserved field is not zero", 0, 0);
-	if (args->data_type == IOMMU_HWPT_DATA_NONE &&
-	    (args->data_len || args->data_uptr))
-		return iommufd_refuse(command->ctx, -EINVAL,
-				      "data without a type", args->data_len, 0);
+static int alloc_nested_domain(struct iommufd_hw_pagetable *hwpt,
+			       struct iommufd_device *device, u32 flags,
+			       const struct iommu_user_data *data)
+{
+	const struct iommu_ops *ops = dev_iommu_ops(device->dev);
+	struct iommu_domain *domain;
+
+	if (!ops->domain_alloc_nested)
+		return -EOPNOTSUPP;
+	domain = ops->domain_alloc_nested(device->dev,
+					  hwpt->paging->common.domain, flags,
+					  data);
+	if (IS_ERR(domain))
+		return PTR_ERR(domain);
+	domain->owner = ops;
+	hwpt_set_domain(hwpt, domain);
+	hwpt->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
+	/* Without invalidation a guest could never change its page table. */
+	if (domain->type != IOMMU_DOMAIN_NESTED || !domain->ops ||
+	    !domain->ops->attach_dev || !domain->ops->cache_invalidate_user)
+		return -EOPNOTSUPP;
 	return 0;
 }
 
-static int hwpt_set_fault_id(struct iommufd_command *command,
-			     struct iommufd_hw_pagetable *hwpt)
+static struct iommufd_hw_pagetable *
+hwpt_nested_alloc(struct iommufd_device *device,
+		  struct iommufd_hwpt_paging *parent, u32 flags,
+		  const struct iommu_user_data *data)
+{
+	struct iommufd_ctx *ctx = device->ctx;
+	struct iommufd_hw_pagetable *hwpt;
+	int error;
+
+	hwpt = iommufd_object_alloc(ctx, hwpt, IOMMUFD_OBJ_HWPT_NESTED, obj);
+	if (IS_ERR(hwpt))
+		return hwpt;
+	error = iommufd_object_use(&parent->common.obj);
+	if (error) {
+		iommufd_object_abort(ctx, &hwpt->obj);
+		return ERR_PTR(error);
+	}
+	hwpt->paging = parent;
+	error = alloc_nested_domain(hwpt, device, flags, data);
+	if (error) {
+		iommufd_hwpt_nested_destroy(&hwpt->obj);
+		iommufd_object_abort(ctx, &hwpt->obj);
+		return ERR_PTR(error);
+	}
+	return hwpt;
+}
+
+/* HWPT_ALLOC -------------------------------------------------------------- */
+
+/* What a driver is told about what user space gave for it. */
+#define HWPT_DATA_BYTES_MAX PAGE_SIZE
+
+/**
+ * struct hwpt_kind - what HWPT_ALLOC makes of one type of object
+ * @flags: bits of enum iommufd_hwpt_alloc_flags that it can have
+ * @needs_data: the driver must be told something; otherwise it may be
+ * @alloc: makes it, still empty; @parent is the object, which is on hold
+ * @fill: does what needs the device no more and may take long, or NULL
+ * @destroy: frees what it holds
+ */
+struct hwpt_kind {
+	u32 flags;
+	bool needs_data;
+	struct iommufd_hw_pagetable *
+		(*alloc)(struct iommufd_device *device,
+			 struct iommufd_object *parent, u32 flags,
+			 const struct iommu_user_data *data);
+	int (*fill)(struct iommufd_hw_pagetable *hwpt);
+	void (*destroy)(struct iommufd_object *object);
+};
+
+static struct iommufd_hw_pagetable *
+alloc_from_ioas(struct iommufd_device *device, struct iommufd_object *parent,
+		u32 flags, const struct iommu_user_data *data)
+{
+	struct iommufd_hwpt_paging *hwpt =
+		iommufd_hwpt_paging_alloc(device, to_ioas(parent), flags, data);
+
+	return IS_ERR(hwpt) ? ERR_CAST(hwpt) : &hwpt->common;
+}
+
+static int fill_from_ioas(struct iommufd_hw_pagetable *hwpt)
+{
+	struct iommufd_ioas *ioas = hwpt->paging->ioas;
+	int error;
+
+	error = mutex_lock_killable(&ioas->attach_lock);
+	if (error)
+		return error;
+	error = iommufd_hwpt_paging_fill(hwpt->paging);
+	mutex_unlock(&ioas->attach_lock);
+	return error;
+}
+
+static struct iommufd_hw_pagetable *
+alloc_on_hwpt(struct iommufd_device *device, struct iommufd_object *parent,
+	      u32 flags, const struct iommu_user_data *data)
+{
+	struct iommufd_hwpt_paging *paging = to_hw_pagetable(parent)->paging;
+
+	if (!paging->nest_parent)
+		return ERR_PTR(iommufd_refuse(device->ctx, -EINVAL,
+					      "the HWPT is no nesting parent",
+					      parent->id, 0));
+	return hwpt_nested_alloc(device, paging, flags, data);
+}
+
+/* By the type of the object that pt_id names. */
+static const struct hwpt_kind hwpt_kinds[IOMMUFD_OBJ_MAX] = {
+	[IOMMUFD_OBJ_IOAS] = {
+		.flags = IOMMU_HWPT_ALLOC_NEST_PARENT |
+			 IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
+			 IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_FAULT_ID_VALID,
+		.alloc = alloc_from_ioas,
+		.fill = fill_from_ioas,
+		.destroy = iommufd_hwpt_paging_destroy,
+	},
+	[IOMMUFD_OBJ_HWPT_PAGING] = {
+		.flags = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_FAULT_ID_VALID,
+		.needs_data = true,
+		.alloc = alloc_on_hwpt,
+		.destroy = iommufd_hwpt_nested_destroy,
+	},
+};
+
+static const struct hwpt_kind *find_kind(enum iommufd_object_type type)
+{
+	const struct hwpt_kind *kind = &hwpt_kinds[type];
+
+	return kind->alloc ? kind : NULL;
+}
+
+/* What the struct says by itself. */
+static int check_hwpt_alloc(struct iommufd_command *command)
+{
+	const u32 known = IOMMU_HWPT_ALLOC_NEST_PARENT |
+			  IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
+			  IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_FAULT_ID_VALID;
+	const u32 faults_to_parent = IOMMU_HWPT_ALLOC_NEST_PARENT |
+				     IOMMU_HWPT_FAULT_ID_VALID;
+	struct iommu_hwpt_alloc *args = command->args;
+	bool has_type = args->data_type != IOMMU_HWPT_DATA_NONE;
+
+	if (args->flags & ~known)
+		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
+				      "an unknown flag", args->flags, 0);
+	if (args->__reserved || args->__reserved2)
+		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
+				      "a reserved field is not zero", 0, 0);
+	if (args->fault_id && !(args->flags & IOMMU_HWPT_FAULT_ID_VALID))
+		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
+				      "a fault queue without its flag",
+				      args->fault_id, 0);
+	if ((args->flags & faults_to_parent) == faults_to_parent)
+		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
+				      "a nesting parent takes no faults",
+				      args->flags, 0);
+	if (has_type != !!args->data_len || (!has_type && args->data_uptr))
+		return iommufd_refuse(command->ctx, -EINVAL,
+				      "a type without data, or data without a type",
+				      args->data_type, args->data_len);
+	if (args->data_len > HWPT_DATA_BYTES_MAX)
+		return iommufd_refuse(command->ctx, -EINVAL,
+				      "too much data", args->data_len,
+				      HWPT_DATA_BYTES_MAX);
+	return 0;
+}
+
+/* What it says together with the object that pt_id names. */
+static int check_kind(struct iommufd_command *command,
+		      struct iommufd_object *parent)
+{
+	const struct hwpt_kind *kind = find_kind(parent->type);
+	struct iommu_hwpt_alloc *args = command->args;
+
+	if (!kind)
+		return iommufd_refuse(command->ctx, -EINVAL,
+				      "no HWPT can be made of that type of object",
+				      args->pt_id, parent->type);
+	if (args->flags & ~kind->flags)
+		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
+				      "a flag that this kind of HWPT cannot have",
+				      args->flags, kind->flags);
+	if (kind->needs_data && !args->data_len)
+		return iommufd_refuse(command->ctx, -EINVAL,
+				      "a nested HWPT needs data", args->pt_id, 0);
+	return 0;
+}
+
+static int hwpt_take_faults(struct iommufd_command *command,
+			    struct iommufd_hw_pagetable *hwpt)
 {
 	struct iommu_hwpt_alloc *args = command->args;
 	struct iommufd_fault *fault;
@@ -186,85 +432,221 @@ static int hwpt_set_fault_id(struct iommufd_command *command,
 	return error;
 }
 
-/* Pin and map, which may take long: nothing needs the device any more. */
-static int hwpt_fill_and_respond(struct iommufd_command *command,
-				 struct iommufd_hwpt_paging *hwpt)
+static struct iommufd_hw_pagetable *
+hwpt_make(struct iommufd_command *command, struct iommufd_device *device,
+	  struct iommufd_object *parent)
+{
+	struct iommu_hwpt_alloc *args = command->args;
+	const struct iommu_user_data data = {
+		.type = args->data_type,
+		.uptr = u64_to_user_ptr(args->data_uptr),
+		.len = args->data_len,
+	};
+	int error;
+
+	error = check_kind(command, parent);
+	if (error)
+		return ERR_PTR(error);
+	return find_kind(parent->type)->alloc(device, parent,
+					      args->flags & ~IOMMU_HWPT_FAULT_ID_VALID,
+					      data.len ? &data : NULL);
+}
+
+/*
+ * What needs the device: a page table that is still empty. Says as well of what
+ * kind it is.
+ */
+static struct iommufd_hw_pagetable *
+hwpt_prepare(struct iommufd_command *command, const struct hwpt_kind **kind)
+{
+	struct iommu_hwpt_alloc *args = command->args;
+	struct iommufd_hw_pagetable *hwpt;
+	struct iommufd_device *device;
+	struct iommufd_object *parent;
+
+	device = iommufd_device_get(command->ctx, args->dev_id);
+	if (IS_ERR(device))
+		return ERR_CAST(device);
+	parent = iommufd_object_get(command->ctx, args->pt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(parent)) {
+		hwpt = ERR_CAST(parent);
+	} else {
+		hwpt = hwpt_make(command, device, parent);
+		*kind = find_kind(parent->type);
+		/* The page table has a use on it. */
+		iommufd_object_put(command->ctx, parent);
+	}
+	iommufd_object_put(command->ctx, &device->obj);
+	return hwpt;
+}
+
+/* Nothing needs the device any more. */
+static int hwpt_complete(struct iommufd_command *command,
+			 struct iommufd_hw_pagetable *hwpt,
+			 const struct hwpt_kind *kind)
 {
 	struct iommu_hwpt_alloc *args = command->args;
 	int error;
 
-	error = mutex_lock_killable(&hwpt->ioas->attach_lock);
+	error = hwpt_take_faults(command, hwpt);
+	if (!error && kind->fill)
+		error = kind->fill(hwpt);
 	if (error)
 		return error;
-	error = iommufd_hwpt_paging_fill(hwpt);
-	mutex_unlock(&hwpt->ioas->attach_lock);
-	if (error)
-		return error;
-	args->out_hwpt_id = hwpt->common.obj.id;
+	args->out_hwpt_id = hwpt->obj.id;
 	return iommufd_respond(command, sizeof(*args));
-}
-
-/* What needs the device: a page table that is still empty. */
-static struct iommufd_hwpt_paging *hwpt_prepare(struct iommufd_command *command,
-						struct iommufd_device *device)
-{
-	struct iommu_hwpt_alloc *args = command->args;
-	struct iommufd_hwpt_paging *hwpt;
-	struct iommufd_object *object;
-
-	/* Which types there are depends on the device. */
-	if (args->data_type != IOMMU_HWPT_DATA_NONE)
-		return ERR_PTR(iommufd_refuse(command->ctx, -EOPNOTSUPP,
-					      "a type of data that the device does not have",
-					      args->data_type, 0));
-	object = iommufd_object_get(command->ctx, args->pt_id, IOMMUFD_OBJ_ANY);
-	if (IS_ERR(object))
-		return ERR_CAST(object);
-	if (object->type == IOMMUFD_OBJ_IOAS)
-		hwpt = iommufd_hwpt_paging_alloc(device, to_ioas(object),
-						 args->flags &
-							 IOMMU_HWPT_ALLOC_PASID);
-	else
-		hwpt = ERR_PTR(iommufd_refuse(command->ctx, -EINVAL,
-					      "pt_id is not an IOAS",
-					      args->pt_id, object->type));
-	/* The page table has a use on its IOAS. */
-	iommufd_object_put(command->ctx, object);
-	return hwpt;
 }
 
 /**
  * iommufd_hwpt_alloc() - IOMMU_HWPT_ALLOC
  * @command: the command
  *
- * Return: 0; -ENOENT if an id names nothing; -EINVAL if pt_id names something
- * that is no IOAS, or data comes without a type; -EOPNOTSUPP for what is not
- * supported; what iommufd_hwpt_paging_alloc() and ioas_add_domain() answer.
+ * Return: 0; -ENOENT if an id names nothing; -EINVAL if pt_id names something of
+ * which no HWPT can be made, or a HWPT that is no nesting parent, or data and its
+ * type contradict each other, or there is more of it than a page; -EOPNOTSUPP for what is not supported; what iommufd_hwpt_paging_alloc() and
+ * ioas_add_domain() answer; what the driver answers.
  * Context: Sleeps for as long as user memory likes.
  */
 int iommufd_hwpt_alloc(struct iommufd_command *command)
 {
-	struct iommu_hwpt_alloc *args = command->args;
-	struct iommufd_hwpt_paging *hwpt;
-	struct iommufd_device *device;
+	struct iommufd_hw_pagetable *hwpt;
+	const struct hwpt_kind *kind;
 	int error;
 
 	error = check_hwpt_alloc(command);
 	if (error)
 		return error;
-	device = iommufd_device_get(command->ctx, args->dev_id);
-	if (IS_ERR(device))
-		return PTR_ERR(device);
-	hwpt = hwpt_prepare(command, device);
-	iommufd_object_put(command->ctx, &device->obj);
+	hwpt = hwpt_prepare(command, &kind);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
-	error = hwpt_set_fault_id(command, &hwpt->common);
+	error = hwpt_complete(command, hwpt, kind);
+	if (error) {
+		kind->destroy(&hwpt->obj);
+		iommufd_object_abort(command->ctx, &hwpt->obj);
+		return error;
+	}
+	iommufd_object_publish(command->ctx, &hwpt->obj);
+	return 0;
+}
+
+/* HWPT_INVALIDATE --------------------------------------------------------- */
+
+/* What user space can make one call of a driver do; bounds how long it takes. */
+#define INVALIDATE_ENTRIES_MAX BIT(19)
+#define INVALIDATE_ENTRY_BYTES_MAX PAGE_SIZE
+
+/* How many entries a driver gets at a time. */
+#define INVALIDATE_AT_ONCE 1024
+
+static int check_invalidate(struct iommufd_command *command)
+{
+	struct iommu_hwpt_invalidate *args = command->args;
+
+	if (args->__reserved)
+		return iommufd_refuse(command->ctx, -EOPNOTSUPP,
+				      "a reserved field is not zero", 0, 0);
+	if (!args->entry_num)
+		return 0;
+	if (args->entry_num > INVALIDATE_ENTRIES_MAX)
+		return iommufd_refuse(command->ctx, -EINVAL,
+				      "too many entries", args->entry_num,
+				      INVALIDATE_ENTRIES_MAX);
+	if (!args->entry_len || args->entry_len > INVALIDATE_ENTRY_BYTES_MAX)
+		return iommufd_refuse(command->ctx, -EINVAL,
+				      "the length of an entry is zero or too large",
+				      args->entry_len,
+				      INVALIDATE_ENTRY_BYTES_MAX);
+	if (!args->data_uptr)
+		return iommufd_refuse(command->ctx, -EINVAL,
+				      "entries without an address",
+				      args->entry_num, 0);
+	return 0;
+}
+
+/* One call of the driver. Adds to *@handled what it says that it has done. */
+static int invalidate_some(struct iommu_domain *domain,
+			   struct iommu_user_data_array *array, u32 *handled)
+{
+	const u32 nr = array->entry_num;
+	int error;
+
+	error = domain->ops->cache_invalidate_user(domain, array);
+	/* One that is done has done it all; one that is not, not the last one. */
 	if (!error)
-		error = hwpt_fill_and_respond(command, hwpt);
-	if (error)
-		iommufd_hwpt_paging_abort(command->ctx, hwpt);
-	else
-		iommufd_object_publish(command->ctx, &hwpt->common.obj);
+		*handled += nr;
+	else if (array->entry_num < nr)
+		*handled += array->entry_num;
 	return error;
+}
+
+static int invalidate_domain(struct iommu_hwpt_invalidate *args,
+			     struct iommu_domain *domain, u32 *handled)
+{
+	struct iommu_user_data_array array;
+	int error;
+
+	do {
+		array = (struct iommu_user_data_array){
+			.type = args->data_type,
+			.uptr = u64_to_user_ptr(args->data_uptr) +
+				(size_t)*handled * args->entry_len,
+			.entry_len = args->entry_len,
+			.entry_num = min(args->entry_num - *handled,
+					 INVALIDATE_AT_ONCE),
+		};
+		error = invalidate_some(domain, &array, handled);
+		if (error)
+			return error;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
+	} while (*handled < args->entry_num);
+	return 0;
+}
+
+static int invalidate_object(struct iommufd_command *command, u32 *handled)
+{
+	struct iommu_hwpt_invalidate *args = command->args;
+	struct iommufd_object *object;
+	int error;
+
+	object = iommufd_object_get(command->ctx, args->hwpt_id,
+				    IOMMUFD_OBJ_ANY);
+	if (IS_ERR(object))
+		return PTR_ERR(object);
+	if (object->type == IOMMUFD_OBJ_HWPT_NESTED)
+		error = invalidate_domain(args, to_hw_pagetable(object)->domain,
+					  handled);
+	else
+		error = iommufd_refuse(command->ctx, -EINVAL,
+				       "no guest has caches in that type of object",
+				       args->hwpt_id, object->type);
+	iommufd_object_put(command->ctx, object);
+	return error;
+}
+
+/**
+ * iommufd_hwpt_invalidate() - IOMMU_HWPT_INVALIDATE
+ * @command: the command
+ *
+ * entry_num says afterwards how many entries were handled, whatever the result.
+ *
+ * Return: 0; -EOPNOTSUPP if a reserved field is not zero; -EINVAL if there are
+ * too many entries or they are too long, or have no length or address, or the
+ * object is no nested HWPT; -ENOENT if there is none; -EFAULT; -EINTR; what the
+ * driver answers.
+ * Context: Sleeps for as long as user memory likes.
+ */
+int iommufd_hwpt_invalidate(struct iommufd_command *command)
+{
+	struct iommu_hwpt_invalidate *args = command->args;
+	u32 handled = 0;
+	int error, respond_error;
+
+	error = check_invalidate(command);
+	if (!error)
+		error = invalidate_object(command, &handled);
+	args->entry_num = handled;
+	respond_error = iommufd_respond(command, sizeof(*args));
+	return error ?: respond_error;
 }

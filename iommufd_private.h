@@ -335,6 +335,7 @@ const char *iommufd_object_name(enum iommufd_object_type type);
 
 /* What remains of an object when nothing refers to it any more. */
 void iommufd_ioas_destroy(struct iommufd_object *object);
+void iommufd_hwpt_nested_destroy(struct iommufd_object *object);
 void iommufd_hwpt_paging_destroy(struct iommufd_object *object);
 void iommufd_device_destroy(struct iommufd_object *object);
 void iommufd_fault_destroy(struct iommufd_object *object);
@@ -802,18 +803,28 @@ struct allowed_range {
 
 /**
  * struct iommufd_hw_pagetable - what a device can be attached to
- * @obj: the object
+ * @obj: the object: IOMMUFD_OBJ_HWPT_PAGING, or IOMMUFD_OBJ_HWPT_NESTED, which is
+ *	no more than this
  * @domain: the IOMMU core's page table, constant once built
  * @fault: where its page faults go, or NULL; constant once built; holds a use
  * @pasid_compat: it can be used for a PASID, and by devices that have PASIDs;
  *	constant once built
+ * @paging: what leads to memory, constant: the page table itself, or the parent
+ *	of a nested one, which holds a use on it
  */
 struct iommufd_hw_pagetable {
 	struct iommufd_object obj;
 	struct iommu_domain *domain;
 	struct iommufd_fault *fault;
 	bool pasid_compat;
+	struct iommufd_hwpt_paging *paging;
 };
+
+static inline struct iommufd_hw_pagetable *
+to_hw_pagetable(struct iommufd_object *object)
+{
+	return container_of(object, struct iommufd_hw_pagetable, obj);
+}
 
 /**
  * struct iommufd_hwpt_paging - a page table that follows an IOAS
@@ -822,6 +833,7 @@ struct iommufd_hw_pagetable {
  * @ioas_node: in iommufd_ioas::domains
  * @seq: position in that list, ever growing
  * @automatic: made by an attach; ends with its last device
+ * @nest_parent: nested page tables can be made on it; constant
  * @in_ioas: it is in the list
  * @enforce_cache_coherency: DMA cannot bypass the CPU's caches; set under
  *	domains_rwsem before the first mapping, and never taken back
@@ -832,15 +844,10 @@ struct iommufd_hwpt_paging {
 	struct list_head ioas_node;
 	u64 seq;
 	bool automatic;
+	bool nest_parent;
 	bool in_ioas;
 	bool enforce_cache_coherency;
 };
-
-static inline struct iommufd_hwpt_paging *
-to_hwpt_paging(struct iommufd_hw_pagetable *hwpt)
-{
-	return container_of(hwpt, struct iommufd_hwpt_paging, common);
-}
 
 int ioas_add_domain(struct iommufd_ioas *ioas,
 		    struct iommufd_hwpt_paging *hwpt);
@@ -954,7 +961,8 @@ void iommufd_device_end(struct iommufd_device *device);
 
 struct iommufd_hwpt_paging *
 iommufd_hwpt_paging_alloc(struct iommufd_device *device,
-			  struct iommufd_ioas *ioas, u32 flags);
+			  struct iommufd_ioas *ioas, u32 flags,
+			  const struct iommu_user_data *data);
 int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt);
 void iommufd_hwpt_paging_abort(struct iommufd_ctx *ctx,
 			       struct iommufd_hwpt_paging *hwpt);
@@ -1134,6 +1142,7 @@ int iommufd_ioas_map_file(struct iommufd_command *command);
 int iommufd_ioas_unmap(struct iommufd_command *command);
 int iommufd_option(struct iommufd_command *command);
 int iommufd_hwpt_alloc(struct iommufd_command *command);
+int iommufd_hwpt_invalidate(struct iommufd_command *command);
 int iommufd_hw_info(struct iommufd_command *command);
 int iommufd_vfio_ioas(struct iommufd_command *command);
 void iommufd_vfio_ioas_gone(struct iommufd_ioas *ioas);

@@ -25,6 +25,7 @@
 #include <linux/iommu.h>
 #include <linux/irqdomain.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 
 #include "../iommu-pages.h"
@@ -89,19 +90,32 @@ struct mock_domain *to_mock_domain(struct iommu_domain *domain)
 	return container_of(domain, struct mock_domain, domain);
 }
 
-static bool is_paging(const struct iommu_domain *domain)
+static struct mock_nested_domain *to_mock_nested(struct iommu_domain *domain)
 {
-	return domain && domain->type & __IOMMU_DOMAIN_PAGING;
+	return container_of(domain, struct mock_nested_domain, domain);
+}
+
+/* What translates to memory, which a static domain does not have. */
+static struct mock_domain *paging_domain_of(struct iommu_domain *domain)
+{
+	if (domain && domain->type & __IOMMU_DOMAIN_PAGING)
+		return to_mock_domain(domain);
+	if (domain && domain->type == IOMMU_DOMAIN_NESTED)
+		return to_mock_nested(domain)->parent;
+	return NULL;
 }
 
 static void device_set_domain(struct mock_device *mock,
 			      struct iommu_domain *domain)
 {
+	struct mock_domain *paging = paging_domain_of(domain);
+
 	lockdep_assert_held(&mock->lock);
-	if (is_paging(domain))
-		atomic_inc(&to_mock_domain(domain)->nr_devices);
-	if (is_paging(mock->domain))
-		atomic_dec(&to_mock_domain(mock->domain)->nr_devices);
+	if (paging)
+		atomic_inc(&paging->nr_devices);
+	paging = paging_domain_of(mock->domain);
+	if (paging)
+		atomic_dec(&paging->nr_devices);
 	mock->domain = domain;
 }
 
@@ -148,12 +162,15 @@ static int program_paging(struct mock_device *mock, struct iommu_domain *domain)
 	return 0;
 }
 
-static int attach_paging(struct iommu_domain *domain, struct device *dev,
-			 struct iommu_domain *old)
+static int attach_translating(struct iommu_domain *domain, struct device *dev,
+			      struct iommu_domain *old)
 {
 	struct mock_device *mock = to_mock_device(dev);
 	int error;
 
+	if (paging_domain_of(domain)->domain.dirty_ops &&
+	    mock->flags & MOCK_FLAGS_DEVICE_NO_DIRTY)
+		return -EINVAL;
 	error = iopf_enable(mock, domain);
 	if (error)
 		return error;
@@ -245,7 +262,7 @@ static const struct iommu_dirty_ops dirty_ops = {
 
 static const struct iommu_domain_ops paging_domain_ops = {
 	IOMMU_PT_DOMAIN_OPS(amdv1_mock),
-	.attach_dev = attach_paging,
+	.attach_dev = attach_translating,
 	.flush_iotlb_all = count_flush,
 	.iotlb_sync = count_sync,
 	.free = domain_free,
@@ -318,6 +335,8 @@ domain_alloc_paging_flags(struct device *dev, u32 flags,
 	if (flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING &&
 	    to_mock_device(dev)->flags & MOCK_FLAGS_DEVICE_NO_DIRTY)
 		return ERR_PTR(-EOPNOTSUPP);
+	if (user_data && user_data->type != IOMMU_HWPT_DATA_SELFTEST)
+		return ERR_PTR(-EOPNOTSUPP);
 	if (user_data) {
 		error = iommu_copy_struct_from_user(&args, user_data,
 						    IOMMU_HWPT_DATA_SELFTEST,
@@ -328,6 +347,21 @@ domain_alloc_paging_flags(struct device *dev, u32 flags,
 	if (args.pagetable_type > MOCK_IOMMUPT_HUGE)
 		return ERR_PTR(-EINVAL);
 	return domain_new(dev, flags, args.pagetable_type);
+}
+
+/**
+ * mock_domain_set_dirty() - write to an address as a device would
+ * @domain: a paging domain of the mock IOMMU
+ * @iova: the address
+ *
+ * Return: 0; -ENOENT if it has no translation; -EAGAIN if that has changed.
+ * Context: Nothing maps, unmaps or reads marks at the same time.
+ */
+int mock_domain_set_dirty(struct iommu_domain *domain, unsigned long iova)
+{
+	struct mock_domain *mock = to_mock_domain(domain);
+
+	return mock->format->set_dirty(&mock->pt, iova);
 }
 
 /**
@@ -362,6 +396,103 @@ bool mock_domain_is_mapped(struct iommu_domain *domain,
 			return true;
 		iova += MOCK_PAGE_SIZE;
 	}
+}
+
+/* Nested domains ---------------------------------------------------------- */
+
+static int invalidate_entry(struct mock_nested_domain *nested,
+			    const struct iommu_hwpt_invalidate_selftest *entry)
+{
+	u32 first = entry->iotlb_id, last = entry->iotlb_id;
+
+	if (entry->flags & ~IOMMU_TEST_INVALIDATE_FLAG_ALL)
+		return -EOPNOTSUPP;
+	if (entry->iotlb_id > MOCK_NESTED_DOMAIN_IOTLB_ID_MAX)
+		return -EINVAL;
+	if (entry->flags & IOMMU_TEST_INVALIDATE_FLAG_ALL) {
+		first = 0;
+		last = MOCK_NESTED_DOMAIN_IOTLB_ID_MAX;
+	}
+	for (; first <= last; first++) {
+		u32 index = array_index_nospec(first, ARRAY_SIZE(nested->iotlb));
+
+		WRITE_ONCE(nested->iotlb[index], 0);
+	}
+	return 0;
+}
+
+static int invalidate_user(struct iommu_domain *domain,
+			   struct iommu_user_data_array *array)
+{
+	const u32 type = IOMMU_HWPT_INVALIDATE_DATA_SELFTEST;
+	struct iommu_hwpt_invalidate_selftest entry;
+	u32 handled = 0;
+	int error = 0;
+
+	if (array->type != type)
+		error = -EINVAL;
+	while (!error && handled < array->entry_num) {
+		error = iommu_copy_struct_from_user_array(&entry, array, type,
+							  handled, iotlb_id);
+		if (!error)
+			error = invalidate_entry(to_mock_nested(domain),
+						 &entry);
+		if (!error)
+			handled++;
+	}
+	array->entry_num = handled;
+	return error;
+}
+
+static void nested_free(struct iommu_domain *domain)
+{
+	kfree(to_mock_nested(domain));
+}
+
+static const struct iommu_domain_ops nested_domain_ops = {
+	.attach_dev = attach_translating,
+	.cache_invalidate_user = invalidate_user,
+	.free = nested_free,
+};
+
+static struct iommu_domain *
+domain_alloc_nested(struct device *dev, struct iommu_domain *parent, u32 flags,
+		    const struct iommu_user_data *user_data)
+{
+	struct mock_nested_domain *nested;
+	struct iommu_hwpt_selftest args;
+	int error;
+
+	if (flags & ~IOMMU_HWPT_ALLOC_PASID ||
+	    user_data->type != IOMMU_HWPT_DATA_SELFTEST)
+		return ERR_PTR(-EOPNOTSUPP);
+	/* One that another driver made is none of ours. */
+	if (!mock_domain_is_mock(parent))
+		return ERR_PTR(-EINVAL);
+	error = iommu_copy_struct_from_user(&args, user_data,
+					    IOMMU_HWPT_DATA_SELFTEST, iotlb);
+	if (error)
+		return ERR_PTR(error);
+	nested = kzalloc_obj(*nested, GFP_KERNEL_ACCOUNT);
+	if (!nested)
+		return ERR_PTR(-ENOMEM);
+	nested->domain.type = IOMMU_DOMAIN_NESTED;
+	nested->domain.ops = &nested_domain_ops;
+	nested->parent = to_mock_domain(parent);
+	memset32(nested->iotlb, args.iotlb, ARRAY_SIZE(nested->iotlb));
+	return &nested->domain;
+}
+
+/**
+ * mock_nested_of() - the mock's view of a nested domain
+ * @domain: any domain
+ *
+ * Return: the mock domain, or NULL if it is none.
+ * Context: Any context.
+ */
+struct mock_nested_domain *mock_nested_of(struct iommu_domain *domain)
+{
+	return domain->ops == &nested_domain_ops ? to_mock_nested(domain) : NULL;
 }
 
 /* The driver -------------------------------------------------------------- */
@@ -468,6 +599,7 @@ static const struct iommu_ops mock_ops = {
 	.capable = device_capable,
 	.hw_info = describe_iommu,
 	.domain_alloc_paging_flags = domain_alloc_paging_flags,
+	.domain_alloc_nested = domain_alloc_nested,
 	.probe_device = probe_device,
 	.release_device = release_device,
 	.device_group = device_group,

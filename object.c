@@ -63,6 +63,10 @@ static const struct object_class object_classes[IOMMUFD_OBJ_MAX] = {
 		.name = "hwpt-paging",
 		.destroy = iommufd_hwpt_paging_destroy,
 	},
+	[IOMMUFD_OBJ_HWPT_NESTED] = {
+		.name = "hwpt-nested",
+		.destroy = iommufd_hwpt_nested_destroy,
+	},
 	[IOMMUFD_OBJ_IOAS] = {
 		.name = "ioas",
 		.destroy = iommufd_ioas_destroy,

@@ -356,11 +356,10 @@ static int check_mapped(struct user_page_visitor *visitor, struct page **pages,
 static int check_map_of(struct iommufd_object *object,
 			struct iommu_test_cmd *args, struct iova_range range)
 {
-	struct iommufd_hw_pagetable *hwpt =
-		container_of(object, struct iommufd_hw_pagetable, obj);
+	struct iommufd_hw_pagetable *hwpt = to_hw_pagetable(object);
 	struct map_check check = {
 		.visitor.visit = check_mapped,
-		.hwpt = to_hwpt_paging(hwpt),
+		.hwpt = hwpt->paging,
 		.rest = range,
 		.page_offset = offset_in_page(args->check_map.uptr),
 	};
@@ -488,6 +487,30 @@ static int md_check_refs(struct iommufd_command *command)
 	return error;
 }
 
+static int check_iotlb(struct mock_nested_domain *nested, u32 index, u32 value)
+{
+	if (!nested || index > MOCK_NESTED_DOMAIN_IOTLB_ID_MAX)
+		return -EINVAL;
+	index = array_index_nospec(index, MOCK_NESTED_DOMAIN_IOTLB_NUM);
+	return READ_ONCE(nested->iotlb[index]) == value ? 0 : -EINVAL;
+}
+
+static int md_check_iotlb(struct iommufd_command *command)
+{
+	struct iommu_test_cmd *args = command->args;
+	struct iommufd_object *object;
+	int error;
+
+	object = iommufd_object_get(command->ctx, args->id,
+				    IOMMUFD_OBJ_HWPT_NESTED);
+	if (IS_ERR(object))
+		return PTR_ERR(object);
+	error = check_iotlb(mock_nested_of(to_hw_pagetable(object)->domain),
+			    args->check_iotlb.id, args->check_iotlb.iotlb);
+	iommufd_object_put(command->ctx, object);
+	return error;
+}
+
 static int set_temp_memory_limit(struct iommufd_command *command)
 {
 	struct iommu_test_cmd *args = command->args;
@@ -515,6 +538,7 @@ static int (*const test_operations[])(struct iommufd_command *command) = {
 	[IOMMU_TEST_OP_ACCESS_REPLACE_IOAS]	= iommufd_test_access_replace_ioas,
 	[IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS]	= mock_domain_flags,
 	[IOMMU_TEST_OP_TRIGGER_IOPF]		= trigger_iopf,
+	[IOMMU_TEST_OP_MD_CHECK_IOTLB]		= md_check_iotlb,
 	[IOMMU_TEST_OP_DEV_CHECK_CACHE]		= dev_check_cache,
 	[IOMMU_TEST_OP_DMABUF_GET]		= iommufd_test_dma_buf_get,
 	[IOMMU_TEST_OP_DMABUF_REVOKE]		= iommufd_test_dma_buf_revoke,

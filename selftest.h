@@ -93,6 +93,19 @@ struct mock_domain {
 	bool dirty_tracking;
 };
 
+/**
+ * struct mock_nested_domain - a nested domain of the mock IOMMU
+ * @domain: as the IOMMU core sees it
+ * @parent: what translates its output
+ * @iotlb: entries that a guest can invalidate; the reader may be a racing
+ *	writer, but not one half of one
+ */
+struct mock_nested_domain {
+	struct iommu_domain domain;
+	struct mock_domain *parent;
+	u32 iotlb[MOCK_NESTED_DOMAIN_IOTLB_NUM];
+};
+
 struct mock_device *mock_device_create(u32 group_id, u32 flags);
 void mock_device_destroy(struct mock_device *mock);
 int mock_device_reserve(struct mock_device *mock, struct iova_range range,
@@ -109,6 +122,8 @@ bool mock_domain_is_blocked(const struct iommu_domain *domain);
 struct mock_device *mock_device_of(struct device *dev);
 struct mock_domain *to_mock_domain(struct iommu_domain *domain);
 bool mock_domain_is_mock(const struct iommu_domain *domain);
+int mock_domain_set_dirty(struct iommu_domain *domain, unsigned long iova);
+struct mock_nested_domain *mock_nested_of(struct iommu_domain *domain);
 bool mock_domain_is_mapped(struct iommu_domain *domain,
 			   struct iova_range range);
 int iommufd_test_init(void);

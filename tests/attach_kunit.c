@@ -280,9 +280,9 @@ static void check_target(struct kunit *test, struct bench *bench,
 {
 	struct iommufd_ioas *ioas = bench->ioas[target_ioas(bench->target)];
 
-	KUNIT_EXPECT_PTR_EQ(test, to_hwpt_paging(hwpt)->ioas, ioas);
+	KUNIT_EXPECT_PTR_EQ(test, hwpt->paging->ioas, ioas);
 	KUNIT_EXPECT_EQ(test, target_is_ioas(bench->target),
-			to_hwpt_paging(hwpt)->automatic);
+			hwpt->paging->automatic);
 	if (!target_is_ioas(bench->target))
 		KUNIT_EXPECT_EQ(test, hwpt->obj.id,
 				target_id(bench, bench->target));
