@@ -75,6 +75,7 @@ void iommufd_hwpt_paging_destroy(struct iommufd_object *object)
 	if (hwpt->common.domain)
 		iommu_domain_free(hwpt->common.domain);
 	iommufd_hwpt_put_fault(hwpt->ioas->ctx, &hwpt->common);
+	mutex_destroy(&hwpt->dirty_lock);
 	iommufd_object_unuse(hwpt->ioas->ctx, &hwpt->ioas->obj);
 }
 
@@ -199,6 +200,7 @@ iommufd_hwpt_paging_alloc(struct iommufd_device *device,
 	hwpt->ioas = ioas;
 	hwpt->common.paging = hwpt;
 	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
+	mutex_init(&hwpt->dirty_lock);
 	error = hwpt_alloc_domain(hwpt, device, flags, data);
 	if (error) {
 		iommufd_hwpt_paging_abort(ctx, hwpt);

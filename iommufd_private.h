@@ -8,7 +8,8 @@
  * in which locks nest is
  *
  *	iommufd_ioas::attach_lock
- *	  iommufd_access::change_lock, iommufd_group::lock
+ *	  iommufd_access::change_lock, iommufd_group::lock,
+ *	  iommufd_hwpt_paging::dirty_lock
  *	    iommufd_ioas::domains_rwsem
  *	      iommufd_ioas::areas_rwsem
  *	        pin_source::lock
@@ -837,6 +838,8 @@ to_hw_pagetable(struct iommufd_object *object)
  * @in_ioas: it is in the list
  * @enforce_cache_coherency: DMA cannot bypass the CPU's caches; set under
  *	domains_rwsem before the first mapping, and never taken back
+ * @dirty_lock: guards @dirty_tracking
+ * @dirty_tracking: writes by devices are recorded
  */
 struct iommufd_hwpt_paging {
 	struct iommufd_hw_pagetable common;
@@ -847,7 +850,20 @@ struct iommufd_hwpt_paging {
 	bool nest_parent;
 	bool in_ioas;
 	bool enforce_cache_coherency;
+	struct mutex dirty_lock;
+	bool dirty_tracking;
 };
+
+static inline struct iommufd_hwpt_paging *
+iommufd_hwpt_paging_get(struct iommufd_ctx *ctx, u32 id)
+{
+	struct iommufd_object *object =
+		iommufd_object_get(ctx, id, IOMMUFD_OBJ_HWPT_PAGING);
+
+	if (IS_ERR(object))
+		return ERR_CAST(object);
+	return to_hw_pagetable(object)->paging;
+}
 
 int ioas_add_domain(struct iommufd_ioas *ioas,
 		    struct iommufd_hwpt_paging *hwpt);
@@ -1142,7 +1158,9 @@ int iommufd_ioas_map_file(struct iommufd_command *command);
 int iommufd_ioas_unmap(struct iommufd_command *command);
 int iommufd_option(struct iommufd_command *command);
 int iommufd_hwpt_alloc(struct iommufd_command *command);
+int iommufd_hwpt_get_dirty_bitmap(struct iommufd_command *command);
 int iommufd_hwpt_invalidate(struct iommufd_command *command);
+int iommufd_hwpt_set_dirty_tracking(struct iommufd_command *command);
 int iommufd_hw_info(struct iommufd_command *command);
 int iommufd_vfio_ioas(struct iommufd_command *command);
 void iommufd_vfio_ioas_gone(struct iommufd_ioas *ioas);

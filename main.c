@@ -35,7 +35,9 @@ union command_args {
 	struct iommu_fault_alloc fault_alloc;
 	struct iommu_hw_info hw_info;
 	struct iommu_hwpt_alloc hwpt_alloc;
+	struct iommu_hwpt_get_dirty_bitmap hwpt_get_dirty_bitmap;
 	struct iommu_hwpt_invalidate hwpt_invalidate;
+	struct iommu_hwpt_set_dirty_tracking hwpt_set_dirty_tracking;
 	struct iommu_ioas_alloc ioas_alloc;
 	struct iommu_ioas_allow_iovas ioas_allow_iovas;
 	struct iommu_ioas_change_process ioas_change_process;
@@ -83,7 +85,9 @@ static const struct command_row commands[] = {
 	ROW(FAULT_QUEUE_ALLOC,	fault_alloc,		out_fault_fd),
 	ROW(GET_HW_INFO,	hw_info,		__reserved),
 	ROW(HWPT_ALLOC,		hwpt_alloc,		__reserved),
+	ROW(HWPT_GET_DIRTY_BITMAP, hwpt_get_dirty_bitmap, data),
 	ROW(HWPT_INVALIDATE,	hwpt_invalidate,	__reserved),
+	ROW(HWPT_SET_DIRTY_TRACKING, hwpt_set_dirty_tracking, __reserved),
 	ROW(IOAS_ALLOC,		ioas_alloc,		out_ioas_id),
 	ROW(IOAS_ALLOW_IOVAS,	ioas_allow_iovas,	allowed_iovas),
 	ROW(IOAS_CHANGE_PROCESS, ioas_change_process,	__reserved),

@@ -487,6 +487,131 @@ static int md_check_refs(struct iommufd_command *command)
 	return error;
 }
 
+/* Bits of a bitmap that are looked at under the lock that UNMAP takes. */
+#define DIRTY_BITS_AT_ONCE 4096
+
+/* What one command looks at in all. */
+#define DIRTY_BITS_MAX SZ_1M
+
+/**
+ * struct dirty_marks - a part of what DIRTY is to do
+ * @bits: a bit for each page, set if a device writes to the page
+ * @iova: what bit 0 stands for
+ * @page_shift: addresses to a bit, as a shift
+ */
+struct dirty_marks {
+	DECLARE_BITMAP(bits, DIRTY_BITS_AT_ONCE);
+	unsigned long iova;
+	unsigned int page_shift;
+};
+
+/* Returns how many pages were marked, or an errno. */
+static long mark_dirty(struct iommufd_hwpt_paging *hwpt,
+		       struct dirty_marks *marks)
+{
+	unsigned long bit;
+	long nr = 0;
+	int error;
+
+	/* Nobody unmaps and frees the tables that are walked. */
+	guard(rwsem_write)(&hwpt->ioas->domains_rwsem);
+	for_each_set_bit(bit, marks->bits, DIRTY_BITS_AT_ONCE) {
+		error = mock_domain_set_dirty(hwpt->common.domain,
+					      marks->iova +
+					      (bit << marks->page_shift));
+		if (error)
+			return error;
+		nr++;
+	}
+	return nr;
+}
+
+static int copy_marks(struct dirty_marks *marks, u64 address,
+		      unsigned long nr_bits)
+{
+	u64 user_bits[BITS_TO_U64(DIRTY_BITS_AT_ONCE)];
+
+	if (copy_from_user(user_bits, u64_to_user_ptr(address),
+			   BITS_TO_U64(nr_bits) * sizeof(u64)))
+		return -EFAULT;
+	bitmap_zero(marks->bits, DIRTY_BITS_AT_ONCE);
+	bitmap_from_arr64(marks->bits, user_bits, nr_bits);
+	return 0;
+}
+
+static int mark_all_dirty(struct iommu_test_cmd *args,
+			  struct iommufd_hwpt_paging *hwpt,
+			  struct dirty_marks *marks, unsigned long nr_bits)
+{
+	unsigned long done, nr;
+	long marked;
+	int error;
+
+	args->dirty.out_nr_dirty = 0;
+	for (done = 0; done < nr_bits; done += nr) {
+		nr = min(nr_bits - done, DIRTY_BITS_AT_ONCE);
+		error = copy_marks(marks, args->dirty.uptr +
+				   done / BITS_PER_BYTE, nr);
+		if (error)
+			return error;
+		marks->iova = args->dirty.iova + (done << marks->page_shift);
+		marked = mark_dirty(hwpt, marks);
+		if (marked < 0)
+			return marked;
+		args->dirty.out_nr_dirty += marked;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int check_dirty(struct iommu_test_cmd *args, unsigned int *page_shift)
+{
+	u64 page_bytes = args->dirty.page_size;
+	struct iova_range range;
+	int error;
+
+	if (args->dirty.flags)
+		return -EOPNOTSUPP;
+	error = iova_range_make(&range, args->dirty.iova, args->dirty.length);
+	if (error)
+		return error;
+	if (page_bytes < MOCK_PAGE_SIZE || page_bytes > LONG_MAX ||
+	    !is_power_of_2(page_bytes) ||
+	    !iova_range_aligned(range, page_bytes))
+		return -EINVAL;
+	*page_shift = ilog2(page_bytes);
+	if ((range.last - range.first) >> *page_shift >= DIRTY_BITS_MAX)
+		return -EINVAL;
+	return 0;
+}
+
+static int dirty(struct iommufd_command *command)
+{
+	struct iommu_test_cmd *args = command->args;
+	struct dirty_marks *marks __free(kfree) = NULL;
+	struct iommufd_hwpt_paging *hwpt;
+	unsigned int page_shift;
+	int error;
+
+	error = check_dirty(args, &page_shift);
+	if (error)
+		return error;
+	marks = kzalloc_obj(*marks);
+	if (!marks)
+		return -ENOMEM;
+	marks->page_shift = page_shift;
+	hwpt = iommufd_hwpt_paging_get(command->ctx, args->id);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	error = -EINVAL;
+	if (mock_domain_is_mock(hwpt->common.domain) &&
+	    READ_ONCE(hwpt->dirty_tracking))
+		error = mark_all_dirty(args, hwpt, marks,
+				       args->dirty.length >> page_shift);
+	iommufd_object_put(command->ctx, &hwpt->common.obj);
+	return error ?: iommufd_respond(command, sizeof(*args));
+}
+
 static int check_iotlb(struct mock_nested_domain *nested, u32 index, u32 value)
 {
 	if (!nested || index > MOCK_NESTED_DOMAIN_IOTLB_ID_MAX)
@@ -538,6 +663,7 @@ static int (*const test_operations[])(struct iommufd_command *command) = {
 	[IOMMU_TEST_OP_ACCESS_REPLACE_IOAS]	= iommufd_test_access_replace_ioas,
 	[IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS]	= mock_domain_flags,
 	[IOMMU_TEST_OP_TRIGGER_IOPF]		= trigger_iopf,
+	[IOMMU_TEST_OP_DIRTY]			= dirty,
 	[IOMMU_TEST_OP_MD_CHECK_IOTLB]		= md_check_iotlb,
 	[IOMMU_TEST_OP_DEV_CHECK_CACHE]		= dev_check_cache,
 	[IOMMU_TEST_OP_DMABUF_GET]		= iommufd_test_dma_buf_get,

@@ -477,6 +477,7 @@ int test_unmap(struct iommufd_ioas *ioas, unsigned long iova,
 #define ENTRY_KEY_SHIFT 11
 #define ENTRY_LOG2_BITS 6
 #define ENTRY_TAKEN_OUT XA_MARK_1
+#define ENTRY_DIRTY XA_MARK_2
 
 static struct fake_domain *to_fake(struct iommu_domain *domain)
 {
@@ -626,6 +627,83 @@ static void fake_sync(struct iommu_domain *domain,
 	}
 }
 
+/*
+ * As the strictest driver: whoever walks begins where an entry does, ends where
+ * one does, and leaves out what is not mapped.
+ */
+static int fake_read_and_clear(struct iommu_domain *domain, unsigned long iova,
+			       size_t bytes, unsigned long flags,
+			       struct iommu_dirty_bitmap *dirty)
+{
+	struct fake_domain *fake = to_fake(domain);
+	unsigned long last = iova + bytes - 1, start, size;
+
+	fake->nr_reads++;
+	for (;; iova += size) {
+		unsigned long key = iova >> ENTRY_KEY_SHIFT;
+		void *entry = entry_find(fake, iova, &start);
+
+		if (!entry || start != iova ||
+		    xa_get_mark(&fake->entries, key, ENTRY_TAKEN_OUT)) {
+			complain(fake->memory, "no entry begins at %lx", iova);
+			return -EINVAL;
+		}
+		size = BIT(entry_log2(entry));
+		if (xa_get_mark(&fake->entries, key, ENTRY_DIRTY)) {
+			iommu_dirty_bitmap_record(dirty, iova, size);
+			if (!(flags & IOMMU_DIRTY_NO_CLEAR))
+				xa_clear_mark(&fake->entries, key, ENTRY_DIRTY);
+		}
+		if (size - 1 >= last - iova)
+			break;
+	}
+	if (iova + size - 1 != last)
+		complain(fake->memory, "a walk cuts the entry at %lx", iova);
+	return 0;
+}
+
+static int fake_set_tracking(struct iommu_domain *domain, bool enable)
+{
+	struct fake_domain *fake = to_fake(domain);
+
+	if (fake->fail_tracking)
+		return fake->fail_tracking;
+	fake->tracking = enable;
+	return 0;
+}
+
+/* What a domain made for dirty tracking has. */
+const struct iommu_dirty_ops fake_dirty_ops = {
+	.set_dirty_tracking = fake_set_tracking,
+	.read_and_clear_dirty = fake_read_and_clear,
+};
+
+/* The first entry that begins at an address or above it, if there is one. */
+bool fake_domain_entry(struct fake_domain *fake, unsigned long iova,
+		       struct iova_range *range, bool *dirty)
+{
+	unsigned long key = DIV_ROUND_UP(iova, BIT(ENTRY_KEY_SHIFT));
+	void *entry = xa_find(&fake->entries, &key, ULONG_MAX, XA_PRESENT);
+
+	if (!entry)
+		return false;
+	range->first = key << ENTRY_KEY_SHIFT;
+	range->last = range->first + BIT(entry_log2(entry)) - 1;
+	*dirty = xa_get_mark(&fake->entries, key, ENTRY_DIRTY);
+	return true;
+}
+
+/* A device writes through the entry that begins at an address, or forgets it. */
+void fake_domain_write(struct fake_domain *fake, unsigned long iova, bool dirty)
+{
+	unsigned long key = iova >> ENTRY_KEY_SHIFT;
+
+	if (dirty)
+		xa_set_mark(&fake->entries, key, ENTRY_DIRTY);
+	else
+		xa_clear_mark(&fake->entries, key, ENTRY_DIRTY);
+}
+
 static const struct iommu_domain_ops fake_domain_ops = {
 	.map_pages = fake_map_pages,
 	.unmap_pages = fake_unmap_pages,
@@ -669,6 +747,8 @@ struct fake_domain *fake_domain(struct fake_memory *memory,
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, hwpt);
 	hwpt->ioas = ioas;
 	hwpt->common.domain = &fake->domain;
+	hwpt->common.paging = hwpt;
+	mutex_init(&hwpt->dirty_lock);
 	fake->hwpt = hwpt;
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_domain,
 							   fake));

@@ -144,6 +144,9 @@ int test_unmap(struct iommufd_ioas *ioas, unsigned long iova,
  * @fail_map: this call of map_pages from now fails half way, if it is not 0
  * @nr_pinned_at_sync: pages of @memory that the latest iotlb_sync found pinned
  * @prot: of the latest map_pages
+ * @nr_reads: calls of read_and_clear_dirty
+ * @tracking: what set_dirty_tracking was told last
+ * @fail_tracking: what it answers if it is not 0
  */
 struct fake_domain {
 	struct iommu_domain domain;
@@ -157,7 +160,12 @@ struct fake_domain {
 	unsigned int fail_map;
 	unsigned long nr_pinned_at_sync;
 	int prot;
+	unsigned int nr_reads;
+	bool tracking;
+	int fail_tracking;
 };
+
+extern const struct iommu_dirty_ops fake_dirty_ops;
 
 struct fake_domain *fake_domain(struct fake_memory *memory,
 				struct iommufd_ioas *ioas,
@@ -167,6 +175,10 @@ void fake_domain_remove(struct fake_domain *fake);
 unsigned long fake_domain_nr_entries(struct fake_domain *fake,
 				     unsigned long page_bytes);
 bool fake_domain_empty(struct fake_domain *fake);
+bool fake_domain_entry(struct fake_domain *fake, unsigned long iova,
+		       struct iova_range *range, bool *dirty);
+void fake_domain_write(struct fake_domain *fake, unsigned long iova,
+		       bool dirty);
 bool fake_domain_maps(struct fake_domain *fake, unsigned long iova,
 		      unsigned long start_bytes, unsigned long length_bytes);
 
