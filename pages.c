@@ -459,25 +459,23 @@ static inline void unpinner_add(struct unpinner *unpinner, unsigned long pfn,
 static void unpin_in_window(struct unpinner *unpinner, void *entry,
 			    unsigned int offset, unsigned int last_offset)
 {
-	unsigned int left = last_offset - offset + 1, i;
+	unsigned int left = last_offset - offset + 1, skip, nr;
+	const u64 *run, *end;
 	struct window_view view;
 
 	window_view(&view, entry);
-	i = offset ? window_seek(&view, offset) : 0;
-	for (; left; i++) {
-		unsigned int skip, nr;
-
-		/* What is claimed is recorded. */
-		if (WARN_ON_ONCE(i >= view.nr))
-			return;
-		skip = offset - run_offset(view.runs[i]);
-		if (WARN_ON_ONCE(skip >= run_nr(view.runs[i])))
-			return;
-		nr = min(run_nr(view.runs[i]) - skip, left);
-		unpinner_add(unpinner, run_pfn(view.runs[i]) + skip, nr);
-		offset += nr;
+	run = view.runs + (offset ? window_seek(&view, offset) : 0);
+	end = view.runs + view.nr;
+	/* What is claimed is recorded. */
+	if (WARN_ON_ONCE(run == end))
+		return;
+	skip = offset - run_offset(*run);
+	for (; left && run < end; run++, skip = 0) {
+		nr = min(run_nr(*run) - skip, left);
+		unpinner_add(unpinner, run_pfn(*run) + skip, nr);
 		left -= nr;
 	}
+	WARN_ON_ONCE(left);
 }
 
 /* Unpin @range, which no claim covers, as the record says. */

@@ -273,7 +273,7 @@ static void page_tables_of_what_is_revoked(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0, map_buf(scene, 0, BUF_BYTES, IOVA_ONE));
 	KUNIT_ASSERT_EQ(test, 0, revoke(scene, true));
-	hwpt = iommufd_hwpt_paging_alloc(device, scene->ioas, 0);
+	hwpt = iommufd_hwpt_paging_alloc(device, scene->ioas, 0, NULL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, hwpt);
 	scoped_guard(mutex, &scene->ioas->attach_lock)
 		KUNIT_ASSERT_EQ(test, 0, iommufd_hwpt_paging_fill(hwpt));
