@@ -247,18 +247,6 @@ static const struct file_operations access_fops = {
 	.release = access_release,
 };
 
-/* The file has the access from now on, also if there is none. */
-static struct file *access_file(struct mock_access *mock)
-{
-	struct file *file;
-
-	file = anon_inode_getfile("[iommufd_test_access]", &access_fops, mock,
-				  O_RDWR);
-	if (IS_ERR(file))
-		access_end(mock);
-	return file;
-}
-
 /**
  * iommufd_test_create_access() - IOMMU_TEST_OP_CREATE_ACCESS
  * @command: the command
@@ -282,14 +270,14 @@ int iommufd_test_create_access(struct iommufd_command *command)
 	if (IS_ERR(mock))
 		return PTR_ERR(mock);
 
-	struct file *file = access_file(mock);
-
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-
-	FD_PREPARE(fdf, O_CLOEXEC, file);
-	if (fdf.err)
+	FD_PREPARE(fdf, O_CLOEXEC,
+		   anon_inode_getfile("[iommufd_test_access]", &access_fops,
+				      mock, O_RDWR));
+	if (fdf.err) {
+		access_end(mock);
 		return fdf.err;
+	}
+	/* The file has it now, whatever comes. */
 	args->create_access.out_access_fd = fd_prepare_fd(fdf);
 	error = iommufd_respond(command, sizeof(*args));
 	if (error)

@@ -102,7 +102,7 @@ static struct mock_dma_buf *mock_alloc(size_t bytes)
 	return mock;
 }
 
-static struct dma_buf *export(struct mock_dma_buf *mock, u32 open_flags)
+static struct dma_buf *mock_export(struct mock_dma_buf *mock, u32 open_flags)
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 
@@ -138,7 +138,7 @@ int iommufd_test_dma_buf_get(struct iommufd_command *command)
 	mock = mock_alloc(bytes);
 	if (!mock)
 		return -ENOMEM;
-	dma_buf = export(mock, open_flags);
+	dma_buf = mock_export(mock, open_flags);
 	if (IS_ERR(dma_buf)) {
 		mock_free(mock);
 		return PTR_ERR(dma_buf);

@@ -22,7 +22,8 @@
 #define AREA_PAGES 4
 #define AREA_BYTES (AREA_PAGES * PAGE_SIZE)
 #define AREA_IOVA MOCK_APERTURE_START
-#define RACE_ROUNDS 2000
+#define RACE_ROUNDS 1000
+#define RACE_DELAYS 100
 #define DUEL_ROUNDS 300
 
 static int command(struct kunit *test, struct iommu_test_cmd *args)
@@ -529,6 +530,64 @@ static void pinning_is_checked_L64(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, nr_pinned(test));
 }
 
+/* No descriptor is free: what it was to be for is gone again. */
+static void no_descriptor_leaves_nothing(struct kunit *test)
+{
+	struct rlimit *limit = &current->signal->rlim[RLIMIT_NOFILE];
+	struct mock_test *mock = test->priv;
+	struct iommu_test_cmd args = {
+		.op = IOMMU_TEST_OP_CREATE_ACCESS,
+		.id = mock_ioas(test)->obj.id,
+	};
+	struct rlimit before = *limit;
+
+	limit->rlim_cur = 0;
+	EXPECT(-EMFILE, command(test, &args));
+	args = (struct iommu_test_cmd){
+		.op = IOMMU_TEST_OP_DMABUF_GET,
+		.dmabuf_get.length = PAGE_SIZE,
+	};
+	EXPECT(-EMFILE, command(test, &args));
+	*limit = before;
+	flush_delayed_fput();
+	KUNIT_EXPECT_EQ(test, 1, file_count(mock->file));
+	KUNIT_EXPECT_EQ(test, 0,
+			atomic_read(&mock->ctx->nr_objects[IOMMUFD_OBJ_ACCESS]));
+}
+
+/* A reply that cannot be written: the same. */
+static void no_reply_leaves_nothing(struct kunit *test)
+{
+	struct scene scene = make_scene(test);
+	struct mock_test *mock = test->priv;
+	unsigned long user_page = mock->user_page;
+	struct iommu_test_cmd args = {
+		.op = IOMMU_TEST_OP_CREATE_ACCESS,
+		.id = scene.ioas->obj.id,
+	};
+	u32 id;
+	int fd;
+
+	fd = make_access(test, scene.ioas,
+			 MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES);
+	mock->user_page = PAGE_SIZE;
+	EXPECT(-EFAULT, command(test, &args));
+	args = (struct iommu_test_cmd){
+		.op = IOMMU_TEST_OP_MOCK_DOMAIN,
+		.id = scene.ioas->obj.id,
+	};
+	EXPECT(-EFAULT, command(test, &args));
+	EXPECT(-EFAULT, pin(test, fd, AREA_IOVA, PAGE_SIZE, 0, &id));
+	mock->user_page = user_page;
+	flush_delayed_fput();
+	KUNIT_EXPECT_EQ(test, 0, nr_pinned(test));
+	KUNIT_EXPECT_EQ(test, 2, file_count(mock->file));
+	KUNIT_EXPECT_EQ(test, 1,
+			atomic_read(&mock->ctx->nr_objects[IOMMUFD_OBJ_ACCESS]));
+	KUNIT_EXPECT_EQ(test, 0,
+			atomic_read(&mock->ctx->nr_objects[IOMMUFD_OBJ_DEVICE]));
+}
+
 /* What a fuzzer writes: an area by number, and an offset in it. */
 static u64 syz(u32 area, u32 offset)
 {
@@ -612,41 +671,39 @@ static void pins_are_items(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENOENT, unpin(test, fd, second));
 }
 
-/* One thread pins and unpins what another one maps and unmaps. */
+/* Two threads that begin at the same time. */
 struct race {
 	struct kunit *test;
 	struct mm_struct *mm;
 	int fd;
 	u32 id;
+	int result;
 	atomic_t nr_done;
-	atomic_t nr_wrong;
 	atomic_t missing;
 };
 
-static void pin_in_loop(void *data)
+static void race_begin(struct race *race)
 {
-	struct race *race = data;
-	unsigned int i;
-
-	kthread_use_mm(race->mm);
-	for (i = 0; i < RACE_ROUNDS; i++) {
-		int error;
-		u32 id;
-
-		error = pin(race->test, race->fd, AREA_IOVA, AREA_BYTES, 0,
-			    &id);
-		if (!error) {
-			atomic_inc(&race->nr_done);
-			error = unpin(race->test, race->fd, id);
-		}
-		if (error && error != -ENOENT)
-			atomic_inc(&race->nr_wrong);
-		cond_resched();
-	}
-	kthread_unuse_mm(race->mm);
-	atomic_set(&race->missing, 0);
+	atomic_dec(&race->missing);
+	while (atomic_read(&race->missing))
+		cpu_relax();
 }
 
+static void pin_once(void *data)
+{
+	struct race *race = data;
+	u32 id;
+
+	kthread_use_mm(race->mm);
+	race_begin(race);
+	race->result = pin(race->test, race->fd, AREA_IOVA, AREA_BYTES, 0, &id);
+	kthread_unuse_mm(race->mm);
+}
+
+/*
+ * Nobody but the callback lets go: an UNMAP that comes while the pages are being
+ * pinned would wait for ever for a pin that it does not know.
+ */
 static void unmap_while_pinning(struct kunit *test)
 {
 	struct scene scene = make_scene(test);
@@ -655,33 +712,40 @@ static void unmap_while_pinning(struct kunit *test)
 		.mm = current->mm,
 		.fd = make_access(test, scene.ioas,
 				  MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES),
-		.missing = ATOMIC_INIT(1),
 	};
+	unsigned int round, nr_pins = 0, nr_refused = 0;
 	struct test_thread thread;
 	unsigned long unmapped;
 
-	test_thread_start(test, &thread, pin_in_loop, &race);
-	while (atomic_read(&race.missing)) {
-		KUNIT_EXPECT_EQ(test, 0, test_unmap(scene.ioas, AREA_IOVA,
+	for (round = 0; round < RACE_ROUNDS; round++) {
+		unsigned int delay = round % RACE_DELAYS * 64;
+
+		atomic_set(&race.missing, 2);
+		test_thread_start(test, &thread, pin_once, &race);
+		race_begin(&race);
+		while (delay--)
+			cpu_relax();
+		KUNIT_ASSERT_EQ(test, 0, test_unmap(scene.ioas, AREA_IOVA,
 						    AREA_BYTES, &unmapped));
-		KUNIT_EXPECT_EQ(test, 0, mock_map(test, scene.ioas, scene.user,
+		test_thread_join(&thread);
+		KUNIT_ASSERT_EQ(test, 0, nr_pinned(test));
+		if (!race.result)
+			nr_pins++;
+		else if (race.result == -ENOENT)
+			nr_refused++;
+		KUNIT_ASSERT_EQ(test, 0, mock_map(test, scene.ioas, scene.user,
 						  AREA_IOVA, AREA_BYTES,
 						  MOCK_RW));
-		cond_resched();
 	}
-	test_thread_join(&thread);
-	KUNIT_EXPECT_EQ(test, 0, atomic_read(&race.nr_wrong));
-	KUNIT_EXPECT_GT(test, atomic_read(&race.nr_done), 0);
-	KUNIT_EXPECT_EQ(test, 0, nr_pinned(test));
+	KUNIT_EXPECT_EQ(test, RACE_ROUNDS, nr_pins + nr_refused);
+	kunit_info(test, "%u pinned, %u refused\n", nr_pins, nr_refused);
 }
 
 static void unpin_once(void *data)
 {
 	struct race *race = data;
 
-	atomic_dec(&race->missing);
-	while (atomic_read(&race->missing))
-		cpu_relax();
+	race_begin(race);
 	if (!unpin(race->test, race->fd, race->id))
 		atomic_inc(&race->nr_done);
 }
@@ -846,6 +910,8 @@ static struct kunit_case selftest_cases[] = {
 	KUNIT_CASE(memory_limit_is_clamped),
 	KUNIT_CASE(making_accesses_is_checked_L64),
 	KUNIT_CASE(pinning_is_checked_L64),
+	KUNIT_CASE(no_descriptor_leaves_nothing),
+	KUNIT_CASE(no_reply_leaves_nothing),
 	KUNIT_CASE(pinning_for_fuzzers),
 	KUNIT_CASE(copying_is_checked_L64),
 	KUNIT_CASE(access_belongs_to_its_context),
