@@ -520,10 +520,10 @@ static int pin_in_ioas(struct iommufd_access *access, struct iommufd_ioas *ioas,
  * range, which the driver also does when its unmap callback says so.
  *
  * Return: 0; -EINVAL for a bad range or flag, an access without
- * needs_pin_pages, or device memory, which has no pages; -EOVERFLOW if the range wraps; -ENOENT if it is not
- * attached or something in the range is not mapped or about to be unmapped;
- * -EPERM if it may not be written; -ENOMEM, -EFAULT or -EINTR if the pages
- * cannot be pinned. Nothing is pinned on error.
+ * needs_pin_pages, or device memory, which has no pages; -EOVERFLOW if the
+ * range wraps; -ENOENT if it is not attached or something in the range is not
+ * mapped or about to be unmapped; -EPERM if it may not be written; -ENOMEM,
+ * -EFAULT or -EINTR if the pages cannot be pinned. Nothing is pinned on error.
  * Context: Sleeps for as long as user memory likes.
  */
 int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
