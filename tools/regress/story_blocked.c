@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -27,13 +26,14 @@
 #define BLOCKED_IOVA	HIGH_IOVA
 #define ABOVE_IOVA	(HIGH_IOVA + ABSENT_BYTES)
 
-/* One address space, and memory of both kinds. */
+/* One address space, memory of both kinds, and the command that waits for it. */
 struct scene {
 	struct context *context;
 	int iommufd;
 	__u32 ioas_id;
 	struct absent absent;
 	char *present;
+	struct background waiting;
 };
 
 static int scene_open(struct scene *scene, struct context *context)
@@ -53,6 +53,27 @@ static void scene_close(struct scene *scene)
 {
 	absent_free(&scene->absent);
 	memory_free(scene->present, PRESENT_BYTES);
+}
+
+/*
+ * When something failed, threads may be waiting still: they get their memory,
+ * so that the next step is not held up, and keep the scene.
+ */
+static bool with_scene(struct context *context,
+		       bool (*play)(struct scene *scene))
+{
+	struct scene *scene = calloc(1, sizeof(*scene));
+	int error = scene_open(scene, context);
+
+	if (error)
+		return failed("setting up: %s", error_name(error));
+	if (!play(scene)) {
+		absent_provide(&scene->absent, 0);
+		return false;
+	}
+	scene_close(scene);
+	free(scene);
+	return true;
 }
 
 static int map_absent(void *argument)
@@ -114,19 +135,18 @@ static int page_table_for_second(void *argument)
 }
 
 /* Begin a command that then waits for the memory. */
-static bool begin_blocked(struct scene *scene, struct background *background,
-			  int (*run)(void *argument))
+static bool begin_blocked(struct scene *scene, int (*run)(void *argument))
 {
-	if (background_begin(background, run, scene))
+	if (background_begin(&scene->waiting, run, scene))
 		return failed("no thread");
 	if (!absent_touched(&scene->absent, SURELY_ENDED_MS))
 		return failed("nobody touched the memory");
 	return true;
 }
 
-static bool end_blocked(struct scene *scene, struct background *background,
-			const char *what)
+static bool end_blocked(struct scene *scene, const char *what)
 {
+	struct background *background = &scene->waiting;
 	int error = absent_provide(&scene->absent, 0x5a);
 
 	if (error)
@@ -156,38 +176,20 @@ static bool waits_until_killed(struct scene *scene, const char *what,
 }
 
 /* A command in a thread of its own: one that waits in error is not waited for. */
-struct prompt {
-	const char *what;
-	int (*run)(void *argument);
-	void *argument;
-	int wanted;
-	int answer;
-};
-
-static int run_prompt(void *argument)
-{
-	struct prompt *prompt = argument;
-
-	prompt->answer = prompt->run(prompt->argument);
-	return 0;
-}
-
 static bool is_prompt(struct scene *scene, const char *what,
 		      int (*run)(void *argument), int wanted)
 {
-	struct prompt *prompt = calloc(1, sizeof(*prompt));
-	struct background background;
+	struct background *command = calloc(1, sizeof(*command));
 
-	*prompt = (struct prompt){ what, run, scene, wanted, -EINPROGRESS };
-	if (background_begin(&background, run_prompt, prompt))
+	if (background_begin(command, run, scene))
 		return failed("no thread");
-	/* Then the thread goes on using the memory: it is not freed. */
-	if (!background_ended(&background, SURELY_ENDED_MS))
+	/* If it waits, its thread goes on using the memory: it is not freed. */
+	if (!background_ended(command, SURELY_ENDED_MS))
 		return failed("%s waits, and must not", what);
-	if (prompt->answer != wanted)
+	if (command->answer != wanted)
 		return failed("%s: %s, want %s", what,
-			      error_name(prompt->answer), error_name(wanted));
-	free(prompt);
+			      error_name(command->answer), error_name(wanted));
+	free(command);
 	return true;
 }
 
@@ -344,75 +346,63 @@ static bool nothing_pinned(struct scene *scene, const char *when)
 
 /* MAP ---------------------------------------------------------------------- */
 
-bool story_map_blocked(struct context *context)
+static bool map_blocked(struct scene *scene)
 {
-	struct scene scene;
-	struct background map;
-	int error;
+	int error = attach_first(scene);
 
-	error = scene_open(&scene, context);
-	if (!error)
-		error = attach_first(&scene);
 	if (error)
 		return failed("setting up: %s", error_name(error));
-	if (!begin_blocked(&scene, &map, map_absent))
+	if (!begin_blocked(scene, map_absent))
 		return false;
-	if (!is_prompt(&scene, "IOVA_RANGES", read_ranges, 0) ||
-	    !is_prompt(&scene, "MAP and UNMAP elsewhere",
+	if (!is_prompt(scene, "IOVA_RANGES", read_ranges, 0) ||
+	    !is_prompt(scene, "MAP and UNMAP elsewhere",
 		       map_and_unmap_elsewhere, 0) ||
-	    !is_prompt(&scene, "MAP in the same place", map_over_it, -EEXIST) ||
-	    !is_prompt(&scene, "COPY of what is not mapped yet", copy_it,
+	    !is_prompt(scene, "MAP in the same place", map_over_it, -EEXIST) ||
+	    !is_prompt(scene, "COPY of what is not mapped yet", copy_it,
 		       -ENOENT) ||
-	    !is_prompt(&scene, "UNMAP of a part of it", unmap_part_of_it,
+	    !is_prompt(scene, "UNMAP of a part of it", unmap_part_of_it,
 		       -ENOENT) ||
-	    !is_prompt(&scene, "DESTROY", destroy, -EBUSY) ||
-	    !is_prompt(&scene, "another address space", use_another_space, 0) ||
-	    !is_prompt(&scene, "attaching and detaching a device",
+	    !is_prompt(scene, "DESTROY", destroy, -EBUSY) ||
+	    !is_prompt(scene, "another address space", use_another_space, 0) ||
+	    !is_prompt(scene, "attaching and detaching a device",
 		       second_comes_and_goes, 0) ||
-	    !is_prompt(&scene, "unbinding and binding one", unbind_and_bind,
+	    !is_prompt(scene, "unbinding and binding one", unbind_and_bind,
 		       0) ||
-	    !waits_until_killed(&scene, "UNMAP of it", unmap_absent))
+	    !waits_until_killed(scene, "UNMAP of it", unmap_absent))
 		return false;
-	if (!end_blocked(&scene, &map, "MAP") || !device_writes(&scene))
+	if (!end_blocked(scene, "MAP") || !device_writes(scene))
 		return false;
-	error = unmap_absent(&scene);
+	error = unmap_absent(scene);
 	if (error)
 		return failed("unmapping it: %s", error_name(error));
-	if (!nothing_pinned(&scene, "unmapped"))
+	if (!nothing_pinned(scene, "unmapped"))
 		return false;
-	scene_close(&scene);
 	return held("a MAP waits for memory: 9 other commands do not, its own UNMAP can be killed");
 }
 
 /* What MAP was to enter is gone when its memory comes. */
-bool story_map_blocked_device_leaves(struct context *context)
+static bool map_blocked_device_leaves(struct scene *scene)
 {
-	struct scene scene;
-	struct background map;
-	int error;
+	int error = attach_first(scene);
 
-	error = scene_open(&scene, context);
-	if (!error)
-		error = attach_first(&scene);
 	if (error)
 		return failed("setting up: %s", error_name(error));
-	if (!begin_blocked(&scene, &map, map_absent))
+	if (!begin_blocked(scene, map_absent))
 		return false;
-	if (!is_prompt(&scene, "detaching the device", detach_first, 0) ||
-	    !is_prompt(&scene, "attaching it again", attach_first, 0) ||
-	    !is_prompt(&scene, "unbinding it while attached", unbind_first, 0) ||
-	    !waits_until_killed(&scene, "DESTROY, with nobody attached",
+	if (!is_prompt(scene, "detaching the device", detach_first, 0) ||
+	    !is_prompt(scene, "attaching it again", attach_first, 0) ||
+	    !is_prompt(scene, "unbinding it while attached", unbind_first, 0) ||
+	    !waits_until_killed(scene, "DESTROY, with nobody attached",
 				destroy) ||
-	    !is_prompt(&scene, "IOVA_RANGES after that", read_ranges, 0))
+	    !is_prompt(scene, "IOVA_RANGES after that", read_ranges, 0))
 		return false;
-	if (!end_blocked(&scene, &map, "MAP") ||
-	    !nothing_pinned(&scene, "mapped, and nobody attached"))
+	if (!end_blocked(scene, "MAP") ||
+	    !nothing_pinned(scene, "mapped, and nobody attached"))
 		return false;
-	if (!is_prompt(&scene, "binding the device", bind_first, 0) ||
-	    !is_prompt(&scene, "attaching it", attach_first, 0) ||
-	    !device_writes(&scene))
+	if (!is_prompt(scene, "binding the device", bind_first, 0) ||
+	    !is_prompt(scene, "attaching it", attach_first, 0) ||
+	    !device_writes(scene))
 		return false;
-	scene_close(&scene);
 	return held("a MAP waits: its device detaches, comes back, unbinds at once");
 }
 
@@ -435,13 +425,11 @@ static int child_scene(struct scene *scene, bool attach)
 static int blocked_child(struct scene *scene, int ready,
 			 int (*run)(void *argument))
 {
-	struct background background;
-
-	if (background_begin(&background, run, scene) ||
+	if (background_begin(&scene->waiting, run, scene) ||
 	    !absent_touched(&scene->absent, SURELY_ENDED_MS) ||
 	    write(ready, "!", 1) != 1)
 		return 1;
-	background_ended(&background, 10 * SURELY_ENDED_MS);
+	background_ended(&scene->waiting, 10 * SURELY_ENDED_MS);
 	return 1;
 }
 
@@ -505,44 +493,38 @@ bool story_map_killed(struct context *context)
 
 /* Attach ------------------------------------------------------------------- */
 
-bool story_attach_blocked(struct context *context)
+static bool attach_blocked(struct scene *scene)
 {
-	struct scene scene;
-	struct background attach;
-	int error;
+	int error = map_absent(scene);
 
-	error = scene_open(&scene, context);
-	if (!error)
-		error = map_absent(&scene);
 	if (error)
 		return failed("setting up: %s", error_name(error));
-	if (!begin_blocked(&scene, &attach, attach_first))
+	if (!begin_blocked(scene, attach_first))
 		return false;
-	if (!is_prompt(&scene, "IOVA_RANGES", read_ranges, 0) ||
-	    !is_prompt(&scene, "MAP and UNMAP elsewhere",
+	if (!is_prompt(scene, "IOVA_RANGES", read_ranges, 0) ||
+	    !is_prompt(scene, "MAP and UNMAP elsewhere",
 		       map_and_unmap_elsewhere, 0) ||
-	    !is_prompt(&scene, "DESTROY", destroy, -EBUSY) ||
-	    !is_prompt(&scene, "GET_HW_INFO of the device", ask_first_device,
+	    !is_prompt(scene, "DESTROY", destroy, -EBUSY) ||
+	    !is_prompt(scene, "GET_HW_INFO of the device", ask_first_device,
 		       0) ||
-	    !is_prompt(&scene, "another address space", use_another_space, 0) ||
-	    !is_prompt(&scene, "unbinding and binding another device",
+	    !is_prompt(scene, "another address space", use_another_space, 0) ||
+	    !is_prompt(scene, "unbinding and binding another device",
 		       unbind_and_bind, 0) ||
-	    !waits_until_killed(&scene, "attaching another device to the same",
+	    !waits_until_killed(scene, "attaching another device to the same",
 				attach_second) ||
-	    !waits_until_killed(&scene, "a page table for the same",
+	    !waits_until_killed(scene, "a page table for the same",
 				page_table_for_second) ||
-	    !waits_until_killed(&scene, "UNMAP of it", unmap_absent))
+	    !waits_until_killed(scene, "UNMAP of it", unmap_absent))
 		return false;
-	if (!end_blocked(&scene, &attach, "attach") || !device_writes(&scene))
+	if (!end_blocked(scene, "attach") || !device_writes(scene))
 		return false;
-	if (!is_prompt(&scene, "attaching the other device", attach_second, 0))
+	if (!is_prompt(scene, "attaching the other device", attach_second, 0))
 		return false;
-	error = unmap_absent(&scene);
+	error = unmap_absent(scene);
 	if (error)
 		return failed("unmapping it: %s", error_name(error));
-	if (!nothing_pinned(&scene, "unmapped"))
+	if (!nothing_pinned(scene, "unmapped"))
 		return false;
-	scene_close(&scene);
 	return held("an attach waits for memory: 6 other commands do not, 3 can be killed");
 }
 
@@ -568,43 +550,37 @@ static int write_ranges_to_absent(void *argument)
 	return iommufd_command(scene->iommufd, IOMMU_IOAS_IOVA_RANGES, &args);
 }
 
-bool story_destroy_waits(struct context *context)
+static bool destroy_waits(struct scene *scene)
 {
-	struct background ranges, destruction;
-	struct scene scene;
-	long nr_objects;
-	int error;
+	long nr_objects = fdinfo_objects(scene->iommufd);
+	struct background *destruction = calloc(1, sizeof(*destruction));
 
-	nr_objects = fdinfo_objects(context->iommufd);
-	error = scene_open(&scene, context);
-	if (error)
-		return failed("setting up: %s", error_name(error));
-	if (!begin_blocked(&scene, &ranges, write_ranges_to_absent))
+	if (!begin_blocked(scene, write_ranges_to_absent))
 		return false;
 	/* Killed, it has changed nothing: the next one waits all the same. */
-	if (!waits_until_killed(&scene, "DESTROY", destroy) ||
-	    !is_prompt(&scene, "IOVA_RANGES after that", read_ranges, 0) ||
-	    !waits_until_killed(&scene, "DESTROY once more", destroy))
+	if (!waits_until_killed(scene, "DESTROY", destroy) ||
+	    !is_prompt(scene, "IOVA_RANGES after that", read_ranges, 0) ||
+	    !waits_until_killed(scene, "DESTROY once more", destroy))
 		return false;
-	if (background_begin(&destruction, destroy, &scene))
+	if (background_begin(destruction, destroy, scene))
 		return failed("no thread");
 	/* Longer than any timed wait would be worth. */
-	if (background_ended(&destruction, 3000))
+	if (background_ended(destruction, 3000))
 		return failed("DESTROY gave up waiting: %s",
-			      error_name(destruction.answer));
-	if (!is_prompt(&scene, "IOVA_RANGES of what is going", read_ranges,
+			      error_name(destruction->answer));
+	if (!is_prompt(scene, "IOVA_RANGES of what is going", read_ranges,
 		       -ENOENT) ||
-	    !is_prompt(&scene, "a second DESTROY", destroy, -ENOENT))
+	    !is_prompt(scene, "a second DESTROY", destroy, -ENOENT))
 		return false;
-	if (!end_blocked(&scene, &ranges, "IOVA_RANGES"))
+	if (!end_blocked(scene, "IOVA_RANGES"))
 		return false;
-	if (!background_ended(&destruction, SURELY_ENDED_MS) ||
-	    destruction.answer)
-		return failed("DESTROY: %s", error_name(destruction.answer));
-	if (fdinfo_objects(scene.iommufd) != nr_objects)
+	if (!background_ended(destruction, SURELY_ENDED_MS) ||
+	    destruction->answer)
+		return failed("DESTROY: %s", error_name(destruction->answer));
+	free(destruction);
+	if (fdinfo_objects(scene->iommufd) != nr_objects - 1)
 		return failed("%ld objects, want %ld as before",
-			      fdinfo_objects(scene.iommufd), nr_objects);
-	scene_close(&scene);
+			      fdinfo_objects(scene->iommufd), nr_objects - 1);
 	return held("DESTROY waits for a command for long; killed, it has changed nothing");
 }
 
@@ -631,37 +607,31 @@ static int read_allowed_from_absent(void *argument)
 }
 
 /* Replies and arguments may wait too; the device or the space must not. */
-bool story_reply_blocked(struct context *context)
+static bool reply_blocked(struct scene *scene)
 {
-	struct background command;
-	struct scene scene;
-	int error;
+	int error = attach_first(scene);
 
-	error = scene_open(&scene, context);
-	if (!error)
-		error = attach_first(&scene);
 	if (error)
 		return failed("setting up: %s", error_name(error));
-	if (!begin_blocked(&scene, &command, write_info_to_absent) ||
-	    !is_prompt(&scene, "unbinding the device", unbind_first, 0) ||
-	    !end_blocked(&scene, &command, "GET_HW_INFO"))
+	if (!begin_blocked(scene, write_info_to_absent) ||
+	    !is_prompt(scene, "unbinding the device", unbind_first, 0) ||
+	    !end_blocked(scene, "GET_HW_INFO"))
 		return false;
 
-	absent_free(&scene.absent);
-	error = absent_new(&scene.absent, ABSENT_BYTES);
+	absent_free(&scene->absent);
+	error = absent_new(&scene->absent, ABSENT_BYTES);
 	if (!error)
-		error = bind_first(&scene);
+		error = bind_first(scene);
 	if (error)
 		return failed("once more: %s", error_name(error));
-	if (!begin_blocked(&scene, &command, read_allowed_from_absent) ||
-	    !is_prompt(&scene, "MAP and UNMAP", map_and_unmap_elsewhere, 0) ||
-	    !is_prompt(&scene, "attaching a device", attach_first, 0) ||
-	    !is_prompt(&scene, "unbinding it", unbind_first, 0))
+	if (!begin_blocked(scene, read_allowed_from_absent) ||
+	    !is_prompt(scene, "MAP and UNMAP", map_and_unmap_elsewhere, 0) ||
+	    !is_prompt(scene, "attaching a device", attach_first, 0) ||
+	    !is_prompt(scene, "unbinding it", unbind_first, 0))
 		return false;
 	/* The range that comes is 0x5a5a5a5a5a5a5a5a: of one byte. */
-	if (!end_blocked(&scene, &command, "ALLOW_IOVAS"))
+	if (!end_blocked(scene, "ALLOW_IOVAS"))
 		return false;
-	scene_close(&scene);
 	return held("GET_HW_INFO and ALLOW_IOVAS wait for user memory: devices leave at once");
 }
 
@@ -670,7 +640,7 @@ bool story_reply_blocked(struct context *context)
 #define NR_BELOW 10UL
 
 struct unmap_story {
-	struct scene scene;
+	int iommufd;
 	/* Shared with the child, which does not live to tell. */
 	struct iommu_ioas_unmap *args;
 };
@@ -679,7 +649,7 @@ static int unmap_all_in_child(void *argument)
 {
 	struct unmap_story *story = argument;
 
-	return ioctl(story->scene.iommufd, IOMMU_IOAS_UNMAP, story->args);
+	return iommufd_command(story->iommufd, IOMMU_IOAS_UNMAP, story->args);
 }
 
 static int map_below(struct scene *scene)
@@ -710,17 +680,13 @@ static bool unmapped_below(struct scene *scene)
 	return failed("UNMAP left %ld pages below what it waits for", pinned);
 }
 
-bool story_unmap_killed(struct context *context)
+static bool unmap_killed(struct scene *scene)
 {
-	struct unmap_story story;
-	struct scene *scene = &story.scene;
-	struct background map;
+	struct unmap_story story = { .iommufd = scene->iommufd };
 	pid_t child;
 	int error;
 
-	error = scene_open(scene, context);
-	if (!error)
-		error = attach_first(scene);
+	error = attach_first(scene);
 	if (!error)
 		error = map_below(scene);
 	if (error)
@@ -732,7 +698,7 @@ bool story_unmap_killed(struct context *context)
 		.ioas_id = scene->ioas_id,
 		.length = ~0ULL,
 	};
-	if (!begin_blocked(scene, &map, map_absent))
+	if (!begin_blocked(scene, map_absent))
 		return false;
 	child = child_begin(unmap_all_in_child, &story);
 	if (!unmapped_below(scene))
@@ -742,7 +708,7 @@ bool story_unmap_killed(struct context *context)
 	if (story.args->length != NR_BELOW * PAGE_BYTES)
 		return failed("UNMAP was killed after %lu bytes, and said %llu",
 			      NR_BELOW * PAGE_BYTES, story.args->length);
-	if (!end_blocked(scene, &map, "MAP") || !device_writes(scene))
+	if (!end_blocked(scene, "MAP") || !device_writes(scene))
 		return false;
 	error = unmap_absent(scene);
 	if (error)
@@ -750,6 +716,37 @@ bool story_unmap_killed(struct context *context)
 	if (!nothing_pinned(scene, "unmapped"))
 		return false;
 	munmap(story.args, PAGE_BYTES);
-	scene_close(scene);
 	return held("UNMAP killed half way says how much it did; the rest is as it was");
+}
+
+/* The steps ----------------------------------------------------------------- */
+
+bool story_map_blocked(struct context *context)
+{
+	return with_scene(context, map_blocked);
+}
+
+bool story_map_blocked_device_leaves(struct context *context)
+{
+	return with_scene(context, map_blocked_device_leaves);
+}
+
+bool story_attach_blocked(struct context *context)
+{
+	return with_scene(context, attach_blocked);
+}
+
+bool story_destroy_waits(struct context *context)
+{
+	return with_scene(context, destroy_waits);
+}
+
+bool story_reply_blocked(struct context *context)
+{
+	return with_scene(context, reply_blocked);
+}
+
+bool story_unmap_killed(struct context *context)
+{
+	return with_scene(context, unmap_killed);
 }
