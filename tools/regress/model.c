@@ -55,18 +55,32 @@ bool model_full(const struct model *model, unsigned int space,
 	return count_mapped(model, space, span) == span.nr;
 }
 
-unsigned int model_longest_free(const struct model *model, unsigned int space)
+bool model_congruent(const struct model *model, struct page_span span,
+		     unsigned long memory_index)
 {
-	unsigned int i, run = 0, longest = 0;
+	unsigned long alignment = 1;
 
-	for (i = 0; i < SPACE_PAGES; i++) {
-		if (i % WINDOW_PAGES == 0)
+	while (2 * alignment <= span.nr && 2 * alignment <= 2 * MIB / PAGE_BYTES)
+		alignment *= 2;
+	return (model_iova(model, span.first) / PAGE_BYTES - memory_index) %
+	       alignment == 0;
+}
+
+bool model_has_room(const struct model *model, unsigned int space,
+		    unsigned int nr, unsigned long memory_index)
+{
+	unsigned int page, run = 0;
+
+	for (page = 0; page < SPACE_PAGES; page++) {
+		struct page_span span = { page + 1 - nr, nr };
+
+		if (page % WINDOW_PAGES == 0)
 			run = 0;
-		run = model->space[space].mapping_at[i] ? 0 : run + 1;
-		if (run > longest)
-			longest = run;
+		run = model->space[space].mapping_at[page] ? 0 : run + 1;
+		if (run >= nr && model_congruent(model, span, memory_index))
+			return true;
 	}
-	return longest;
+	return false;
 }
 
 int model_unmap_answer(struct model *model, unsigned int space,

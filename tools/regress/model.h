@@ -66,8 +66,15 @@ bool model_free(const struct model *model, unsigned int space,
 		struct page_span span);
 bool model_full(const struct model *model, unsigned int space,
 		struct page_span span);
-/* The longest run of free pages in one window. */
-unsigned int model_longest_free(const struct model *model, unsigned int space);
+/*
+ * Is a span's IOVA congruent to memory that begins at page index @memory_index,
+ * as one is that the kernel chooses? In 2 MiB, or in all that it has.
+ */
+bool model_congruent(const struct model *model, struct page_span span,
+		     unsigned long memory_index);
+/* Is there any place for so many pages that is free and congruent? */
+bool model_has_room(const struct model *model, unsigned int space,
+		    unsigned int nr, unsigned long memory_index);
 
 /* What UNMAP of a span answers, and how many pages it takes out. */
 int model_unmap_answer(struct model *model, unsigned int space,

@@ -97,9 +97,18 @@ static bool answered(struct play *play, const char *what, int answer,
 	return true;
 }
 
-/* Is what the kernel chose in a window, and free? */
+/* The page index that an IOVA for a page of memory is to be congruent to. */
+static unsigned long memory_index(const struct play *play,
+				  unsigned int memory_page)
+{
+	if (memory_page >= USER_PAGES)
+		return memory_page - USER_PAGES;
+	return (unsigned long)play->memory / PAGE_BYTES + memory_page;
+}
+
+/* Is what the kernel chose in a window, free and congruent? */
 static bool good_choice(struct play *play, unsigned int space, __u64 iova,
-			struct page_span *span)
+			unsigned long memory_index, struct page_span *span)
 {
 	unsigned int first = model_page(&play->model, iova);
 
@@ -111,6 +120,9 @@ static bool good_choice(struct play *play, unsigned int space, __u64 iova,
 	if (!model_free(&play->model, space, *span))
 		return failed("command %u: 0x%llx was chosen for %u pages, taken",
 			      play->nr_done, iova, span->nr);
+	if (!model_congruent(&play->model, *span, memory_index))
+		return failed("command %u: 0x%llx was chosen for %u pages from 0x%lx",
+			      play->nr_done, iova, span->nr, memory_index);
 	return true;
 }
 
@@ -149,13 +161,14 @@ static bool try_map(struct play *play)
 			       below(play, USER_PAGES - span.nr + 1),
 		.writable = below(play, 4),
 	};
+	const unsigned long index = memory_index(play, mapping.memory_page);
 	__u64 iova = model_iova(&play->model, span.first);
 	int wanted = 0, answer;
 
 	mapping.source_writable = mapping.writable;
 	if (fixed && !model_free(&play->model, space, span))
 		wanted = -EEXIST;
-	else if (!fixed && model_longest_free(&play->model, space) < span.nr)
+	else if (!fixed && !model_has_room(&play->model, space, span.nr, index))
 		wanted = -ENOSPC;
 	answer = send_map(play, play->model.space[space].id, &mapping, fixed,
 			  &iova);
@@ -163,7 +176,7 @@ static bool try_map(struct play *play)
 		return false;
 	if (answer)
 		return true;
-	if (!fixed && !good_choice(play, space, iova, &mapping.where))
+	if (!fixed && !good_choice(play, space, iova, index, &mapping.where))
 		return false;
 	play->model.nr_sources++;
 	model_map(&play->model, space, &mapping);
@@ -182,17 +195,32 @@ static bool span_writable(struct model *model, unsigned int space,
 	return true;
 }
 
-static int copy_answer(struct model *model, unsigned int from,
+/* What is at the beginning of a span that is mapped. */
+static unsigned long span_memory_index(struct play *play, unsigned int space,
+				       struct page_span span)
+{
+	const struct mapping *mapping =
+		model_mapping(&play->model, space, span.first);
+
+	return memory_index(play, mapping->memory_page + span.first -
+				  mapping->where.first);
+}
+
+static int copy_answer(struct play *play, unsigned int from,
 		       struct page_span source, unsigned int to,
 		       struct page_span target, bool fixed, bool writable)
 {
+	struct model *model = &play->model;
+
 	if (!model_full(model, from, source))
 		return -ENOENT;
 	if (writable && !span_writable(model, from, source))
 		return -EPERM;
 	if (fixed)
 		return model_free(model, to, target) ? 0 : -EEXIST;
-	return model_longest_free(model, to) < source.nr ? -ENOSPC : 0;
+	return model_has_room(model, to, source.nr,
+			      span_memory_index(play, from, source)) ?
+		       0 : -ENOSPC;
 }
 
 static bool try_copy(struct play *play)
@@ -212,7 +240,7 @@ static bool try_copy(struct play *play)
 	target.first = below(play, NR_WINDOWS) * WINDOW_PAGES +
 		       below(play, WINDOW_PAGES - target.nr + 1);
 	to_iova = model_iova(model, target.first);
-	wanted = copy_answer(model, from, source, to, target, fixed, writable);
+	wanted = copy_answer(play, from, source, to, target, fixed, writable);
 	if (fixed)
 		answer = ioas_copy_at(play->context->iommufd,
 				      model->space[to].id, to_iova,
@@ -227,7 +255,9 @@ static bool try_copy(struct play *play)
 		return false;
 	if (answer)
 		return true;
-	if (!fixed && !good_choice(play, to, to_iova, &target))
+	if (!fixed && !good_choice(play, to, to_iova,
+				   span_memory_index(play, from, source),
+				   &target))
 		return false;
 	model_copy(model, to, target.first, from, source, writable);
 	return true;
