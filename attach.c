@@ -31,7 +31,7 @@ static struct iommufd_ioas *hwpt_ioas(struct iommufd_hw_pagetable *hwpt)
 	return hwpt->paging->ioas;
 }
 
-typedef int (*attach_fn)(struct iommufd_device *device,
+typedef int (*attach_fn)(struct iommufd_device *device, ioasid_t pasid,
 			 struct iommufd_hw_pagetable *hwpt);
 
 /* Reserved regions -------------------------------------------------------- */
@@ -240,24 +240,60 @@ static void attachment_free(struct iommufd_ctx *ctx,
 	kfree(attachment);
 }
 
-static int space_program(struct iommufd_dma_space *space,
+/* The core takes a device for the group where there is a PASID. */
+static int space_program(struct iommufd_dma_space *space, struct device *dev,
 			 struct iommufd_attachment *new)
 {
+	struct iommu_domain *domain = new->hwpt->domain;
 	struct iommu_group *group = space->group->group;
 
 	new->space = space;
-	if (!space->attachment)
-		return iommu_attach_group_handle(new->hwpt->domain, group,
-						 &new->handle);
-	return iommu_replace_group_handle(group, new->hwpt->domain,
+	if (space->pasid == IOMMU_NO_PASID)
+		return space->attachment ?
+			iommu_replace_group_handle(group, domain,
+						   &new->handle) :
+			iommu_attach_group_handle(domain, group, &new->handle);
+	return space->attachment ?
+		iommu_replace_device_pasid(domain, dev, space->pasid,
+					   &new->handle) :
+		iommu_attach_device_pasid(domain, dev, space->pasid,
 					  &new->handle);
 }
 
-static void space_unprogram(struct iommufd_dma_space *space)
+static void space_unprogram(struct iommufd_dma_space *space,
+			    struct device *dev)
 {
-	iommu_detach_group_handle(space->attachment->hwpt->domain,
-				  space->group->group);
+	struct iommu_domain *domain = space->attachment->hwpt->domain;
+
+	if (space->pasid == IOMMU_NO_PASID)
+		iommu_detach_group_handle(domain, space->group->group);
+	else
+		iommu_detach_device_pasid(domain, dev, space->pasid);
 	space->attachment = NULL;
+}
+
+static bool has_pasids(struct iommufd_group *group)
+{
+	unsigned long pasid = IOMMU_NO_PASID + 1;
+
+	return xa_find(&group->spaces, &pasid, ULONG_MAX, XA_PRESENT);
+}
+
+/*
+ * With PASIDs the hardware looks for a page table in another way, also for
+ * requests without one: all of a group's have to be made for it.
+ */
+static bool pasids_permit(struct iommufd_dma_space *space,
+			  struct iommufd_hw_pagetable *hwpt)
+{
+	struct iommufd_group *group = space->group;
+	struct iommufd_dma_space *plain;
+
+	if (space->pasid == IOMMU_NO_PASID)
+		return hwpt->pasid_compat || !has_pasids(group);
+	plain = xa_load(&group->spaces, IOMMU_NO_PASID);
+	return hwpt->pasid_compat &&
+	       (!plain || plain->attachment->hwpt->pasid_compat);
 }
 
 /* Attach and replace ------------------------------------------------------ */
@@ -272,7 +308,7 @@ static int enter_ioas(struct iommufd_dma_space *space,
 	error = reserve_member(ioas, member);
 	if (error || space->attachment)
 		return error;
-	error = space_program(space, *new);
+	error = space_program(space, member->device->dev, *new);
 	if (error) {
 		unreserve_member(ioas, member);
 		return error;
@@ -292,8 +328,10 @@ static int space_join(struct iommufd_dma_space *space,
 	int error;
 
 	if (find_member(space, device))
-		return -EINVAL;
+		return space->pasid == IOMMU_NO_PASID ? -EINVAL : -EBUSY;
 	if (space->attachment && space->attachment->hwpt != hwpt)
+		return -EINVAL;
+	if (!pasids_permit(space, hwpt))
 		return -EINVAL;
 	error = iommufd_device_enforce_coherency(device, hwpt->paging);
 	if (error)
@@ -324,7 +362,7 @@ static int attach_locked(struct iommufd_device *device, ioasid_t pasid,
 	return error;
 }
 
-static int space_move(struct iommufd_dma_space *space,
+static int space_move(struct iommufd_dma_space *space, struct device *dev,
 		      struct iommufd_attachment **new)
 {
 	struct iommufd_attachment *old = space->attachment;
@@ -332,6 +370,8 @@ static int space_move(struct iommufd_dma_space *space,
 	struct iommufd_ioas *old_ioas = hwpt_ioas(old->hwpt);
 	int error;
 
+	if (!pasids_permit(space, (*new)->hwpt))
+		return -EINVAL;
 	error = enforce_members_coherency(space, (*new)->hwpt->paging);
 	if (error)
 		return error;
@@ -340,7 +380,7 @@ static int space_move(struct iommufd_dma_space *space,
 		if (error)
 			return error;
 	}
-	error = space_program(space, *new);
+	error = space_program(space, dev, *new);
 	if (new_ioas != old_ioas)
 		unreserve_until(error ? new_ioas : old_ioas, space,
 				&space->members);
@@ -363,7 +403,7 @@ static int replace_locked(struct iommufd_device *device, ioasid_t pasid,
 		return -EINVAL;
 	if (space->attachment->hwpt == (*new)->hwpt)
 		return 0;
-	return space_move(space, new);
+	return space_move(space, device->dev, new);
 }
 
 /*
@@ -391,16 +431,16 @@ static int change_attachment(struct iommufd_device *device, ioasid_t pasid,
 	return error;
 }
 
-static int attach_hwpt(struct iommufd_device *device,
+static int attach_hwpt(struct iommufd_device *device, ioasid_t pasid,
 		       struct iommufd_hw_pagetable *hwpt)
 {
-	return change_attachment(device, IOMMU_NO_PASID, hwpt, attach_locked);
+	return change_attachment(device, pasid, hwpt, attach_locked);
 }
 
-static int replace_hwpt(struct iommufd_device *device,
+static int replace_hwpt(struct iommufd_device *device, ioasid_t pasid,
 			struct iommufd_hw_pagetable *hwpt)
 {
-	return change_attachment(device, IOMMU_NO_PASID, hwpt, replace_locked);
+	return change_attachment(device, pasid, hwpt, replace_locked);
 }
 
 /* The oldest automatic page table of an IOAS behind *@seq, on hold. */
@@ -435,7 +475,7 @@ static int attach_new_automatic(struct iommufd_device *device,
 	iommufd_object_automatic(&hwpt->common.obj);
 	error = iommufd_hwpt_paging_fill(hwpt);
 	if (!error)
-		error = attach(device, &hwpt->common);
+		error = attach(device, IOMMU_NO_PASID, &hwpt->common);
 	if (error) {
 		/* attach_lock is held: nobody else has found it. */
 		iommufd_hwpt_paging_abort(device->ctx, hwpt);
@@ -463,7 +503,7 @@ static int attach_automatic(struct iommufd_device *device,
 	while ((hwpt = next_automatic(ioas, &seq))) {
 		u32 id = hwpt->common.obj.id;
 
-		error = attach(device, &hwpt->common);
+		error = attach(device, IOMMU_NO_PASID, &hwpt->common);
 		iommufd_object_put(device->ctx, &hwpt->common.obj);
 		if (!error)
 			*pt_id = id;
@@ -487,16 +527,19 @@ static int attach_ioas(struct iommufd_device *device, struct iommufd_ioas *ioas,
 	return error;
 }
 
-static int attach_object(struct iommufd_device *device,
+static int attach_object(struct iommufd_device *device, ioasid_t pasid,
 			 struct iommufd_object *object, attach_fn attach,
 			 u32 *pt_id)
 {
 	switch (object->type) {
 	case IOMMUFD_OBJ_IOAS:
+		/* Automatic page tables are not made for PASIDs. */
+		if (pasid != IOMMU_NO_PASID)
+			return -EINVAL;
 		return attach_ioas(device, to_ioas(object), attach, pt_id);
 	case IOMMUFD_OBJ_HWPT_PAGING:
 	case IOMMUFD_OBJ_HWPT_NESTED:
-		return attach(device, to_hw_pagetable(object));
+		return attach(device, pasid, to_hw_pagetable(object));
 	default:
 		return -EINVAL;
 	}
@@ -509,8 +552,11 @@ static int attach_id(struct iommufd_device *device, ioasid_t pasid, u32 *pt_id,
 	struct iommufd_object *object;
 	int error;
 
-	if (pasid != IOMMU_NO_PASID) {
-		error = iommufd_refuse(ctx, -EOPNOTSUPP, "PASID", pasid, 0);
+	if (pasid != IOMMU_NO_PASID &&
+	    pasid >= device->dev->iommu->max_pasids) {
+		error = iommufd_refuse(ctx, -EINVAL,
+				       "a PASID that the device does not have",
+				       pasid, device->dev->iommu->max_pasids);
 		iommufd_refused(ctx, command, error);
 		return error;
 	}
@@ -518,7 +564,7 @@ static int attach_id(struct iommufd_device *device, ioasid_t pasid, u32 *pt_id,
 	if (IS_ERR(object)) {
 		error = PTR_ERR(object);
 	} else {
-		error = attach_object(device, object, attach, pt_id);
+		error = attach_object(device, pasid, object, attach, pt_id);
 		iommufd_object_put(ctx, object);
 	}
 	if (error)
@@ -528,19 +574,21 @@ static int attach_id(struct iommufd_device *device, ioasid_t pasid, u32 *pt_id,
 
 /**
  * iommufd_device_attach() - let a device use a page table
- * @idev: a bound device that is not attached
- * @pasid: IOMMU_NO_PASID
+ * @idev: a bound device that is not attached for @pasid
+ * @pasid: for requests with this PASID, or IOMMU_NO_PASID
  * @pt_id: id of an IOAS or a HWPT; on success the id of the HWPT
  *
  * For an IOAS a page table is chosen, or made if none of those that are there
- * will do.
+ * will do. For a PASID it has to be a HWPT with IOMMU_HWPT_ALLOC_PASID, and so
+ * has that of requests without a PASID to be while there are PASIDs.
  *
  * Return: 0; -ENOENT if @pt_id names nothing; -EINVAL if it names something
  * else, the device is attached already, its group is on another page table,
  * or the driver refuses the pair; -EADDRINUSE if a region that the device
- * reserves is mapped or promised to user space; -EOPNOTSUPP for a PASID;
- * -ENOMEM; -EFAULT if the memory of the IOAS cannot be pinned; -EINTR.
- * Nothing has changed on error.
+ * reserves is mapped or promised to user space; -EBUSY if the PASID of the
+ * device is attached already; -EOPNOTSUPP if the driver has no PASIDs;
+ * -ENOMEM; -EFAULT if the memory of the IOAS cannot be pinned; -EINTR. Nothing
+ * has changed on error.
  * Context: Sleeps for as long as user memory likes. The driver serialises its
  * calls for one device.
  */
@@ -553,8 +601,8 @@ EXPORT_SYMBOL_NS_GPL(iommufd_device_attach, "IOMMUFD");
 
 /**
  * iommufd_device_replace() - move a device's group to another page table
- * @idev: an attached device
- * @pasid: IOMMU_NO_PASID
+ * @idev: a device that is attached for @pasid
+ * @pasid: for requests with this PASID, or IOMMU_NO_PASID
  * @pt_id: id of an IOAS or a HWPT; on success the id of the HWPT
  *
  * DMA goes from the old translation to the new one without a gap. All
@@ -591,7 +639,7 @@ static struct iommufd_attachment *detach_locked(struct iommufd_device *device,
 	ioas = hwpt_ioas(attachment->hwpt);
 	member_leave(space, member);
 	if (list_empty(&space->members))
-		space_unprogram(space);
+		space_unprogram(space, device->dev);
 	iommufd_attachment_end_faults(attachment, device);
 	if (space->attachment)
 		attachment = NULL;
@@ -603,8 +651,8 @@ static struct iommufd_attachment *detach_locked(struct iommufd_device *device,
 
 /**
  * iommufd_device_detach() - take a device off its page table
- * @idev: an attached device
- * @pasid: IOMMU_NO_PASID
+ * @idev: a device that is attached for @pasid
+ * @pasid: for requests with this PASID, or IOMMU_NO_PASID
  *
  * The group's DMA is blocked when its last device leaves. An automatic page
  * table ends with the last group that is on it.
@@ -615,8 +663,6 @@ void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
 {
 	struct iommufd_attachment *unused;
 
-	if (WARN_ON_ONCE(pasid != IOMMU_NO_PASID))
-		return;
 	scoped_guard(mutex, &idev->group->lock) {
 		unused = detach_locked(idev, pasid);
 		if (IS_ENABLED(CONFIG_IOMMUFD_DEBUG))

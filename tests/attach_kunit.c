@@ -740,9 +740,10 @@ static void ids_are_checked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENOENT, attach(device, 0));
 	KUNIT_EXPECT_EQ(test, -ENOENT, attach(device, U32_MAX));
 	KUNIT_EXPECT_EQ(test, -EINVAL, attach(device, device->obj.id));
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+	/* It has no PASIDs. */
+	KUNIT_EXPECT_EQ(test, -EINVAL,
 			iommufd_device_attach(device, 1, &pt_id));
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+	KUNIT_EXPECT_EQ(test, -EINVAL,
 			iommufd_device_replace(device, 1, &pt_id));
 	KUNIT_EXPECT_EQ(test, bench->ioas[0]->obj.id, pt_id);
 	expect_unchanged(test, bench, snapshots);
