@@ -302,6 +302,28 @@ static int get_hw_info(struct device *dev, struct hw_info *info)
 	return 0;
 }
 
+/* A PCI function is asked what it may do: the driver chose when it enabled it. */
+static void get_pasid_capabilities(struct device *dev,
+				   struct iommu_hw_info *args)
+{
+	u32 max_pasids = dev->iommu->max_pasids;
+	int status;
+
+	args->out_max_pasid_log2 = 0;
+	if (!max_pasids)
+		return;
+	if (dev_is_pci(dev)) {
+		status = pci_pasid_status(to_pci_dev(dev));
+		if (status < 0 || !(status & PCI_PASID_CTRL_ENABLE))
+			return;
+		if (status & PCI_PASID_CTRL_EXEC)
+			args->out_capabilities |= IOMMU_HW_CAP_PCI_PASID_EXEC;
+		if (status & PCI_PASID_CTRL_PRIV)
+			args->out_capabilities |= IOMMU_HW_CAP_PCI_PASID_PRIV;
+	}
+	args->out_max_pasid_log2 = ilog2(max_pasids);
+}
+
 static void get_capabilities(struct device *dev, struct iommu_hw_info *args)
 {
 	args->out_capabilities = 0;
@@ -310,8 +332,7 @@ static void get_capabilities(struct device *dev, struct iommu_hw_info *args)
 	if (dev_is_pci(dev) &&
 	    !device_iommu_capable(dev, IOMMU_CAP_PCI_ATS_SUPPORTED))
 		args->out_capabilities |= IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
-	/* Nothing can be attached to a PASID, so none is offered. */
-	args->out_max_pasid_log2 = 0;
+	get_pasid_capabilities(dev, args);
 }
 
 static int hw_info_of(struct iommufd_command *command, struct hw_info *info)
