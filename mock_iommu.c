@@ -26,6 +26,7 @@
 #include <linux/irqdomain.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
+#include <linux/property.h>
 #include <linux/slab.h>
 
 #include "../iommu-pages.h"
@@ -50,9 +51,12 @@ static LIST_HEAD(mock_devices);
 static unsigned int mock_device_number;
 static unsigned int nr_mock_devices;
 
-static struct iommu_device mock_iommu;
 static struct iopf_queue *mock_iopf_queue;
 static struct notifier_block mock_bus_notifier;
+
+static struct iommu_device mock_iommu = {
+	.max_pasids = BIT(MOCK_PASID_WIDTH),
+};
 
 #ifdef CONFIG_GENERIC_MSI_IRQ
 /* Mock devices raise no interrupts at all. */
@@ -105,17 +109,22 @@ static struct mock_domain *paging_domain_of(struct iommu_domain *domain)
 	return NULL;
 }
 
-static void device_set_domain(struct mock_device *mock,
-			      struct iommu_domain *domain)
+static void count_domains(struct iommu_domain *domain, struct iommu_domain *old)
 {
 	struct mock_domain *paging = paging_domain_of(domain);
 
-	lockdep_assert_held(&mock->lock);
 	if (paging)
 		atomic_inc(&paging->nr_devices);
-	paging = paging_domain_of(mock->domain);
+	paging = paging_domain_of(old);
 	if (paging)
 		atomic_dec(&paging->nr_devices);
+}
+
+static void device_set_domain(struct mock_device *mock,
+			      struct iommu_domain *domain)
+{
+	lockdep_assert_held(&mock->lock);
+	count_domains(domain, mock->domain);
 	mock->domain = domain;
 }
 
@@ -152,14 +161,30 @@ static int attach_static(struct iommu_domain *domain, struct device *dev,
 	return 0;
 }
 
-static int program_paging(struct mock_device *mock, struct iommu_domain *domain)
+static bool fits(struct mock_device *mock, struct iommu_domain *domain)
 {
-	guard(spinlock)(&mock->lock);
+	return !paging_domain_of(domain)->domain.dirty_ops ||
+	       !(mock->flags & MOCK_FLAGS_DEVICE_NO_DIRTY);
+}
+
+static int count_attach(struct mock_device *mock)
+{
+	lockdep_assert_held(&mock->lock);
 	mock->nr_attaches++;
 	if (mock->fail_countdown && !--mock->fail_countdown)
 		return mock->fail_error;
-	device_set_domain(mock, domain);
 	return 0;
+}
+
+static int program_paging(struct mock_device *mock, struct iommu_domain *domain)
+{
+	int error;
+
+	guard(spinlock)(&mock->lock);
+	error = count_attach(mock);
+	if (!error)
+		device_set_domain(mock, domain);
+	return error;
 }
 
 static int attach_translating(struct iommu_domain *domain, struct device *dev,
@@ -168,8 +193,7 @@ static int attach_translating(struct iommu_domain *domain, struct device *dev,
 	struct mock_device *mock = to_mock_device(dev);
 	int error;
 
-	if (paging_domain_of(domain)->domain.dirty_ops &&
-	    mock->flags & MOCK_FLAGS_DEVICE_NO_DIRTY)
+	if (!fits(mock, domain))
 		return -EINVAL;
 	error = iopf_enable(mock, domain);
 	if (error)
@@ -179,8 +203,55 @@ static int attach_translating(struct iommu_domain *domain, struct device *dev,
 	return error;
 }
 
+/* PASIDs: like the above, for the domain that used to be the PASID's. */
+static int set_pasid_static(struct iommu_domain *domain, struct device *dev,
+			    ioasid_t pasid, struct iommu_domain *old)
+{
+	struct mock_device *mock = to_mock_device(dev);
+
+	WARN_ON_ONCE(xa_erase(&mock->pasids, pasid) != old);
+	count_domains(NULL, old);
+	iopf_disable(mock, old);
+	return 0;
+}
+
+static int program_pasid(struct mock_device *mock, struct iommu_domain *domain,
+			 ioasid_t pasid, struct iommu_domain *old)
+{
+	int error;
+
+	if (old && pasid == IOMMU_TEST_PASID_RESERVED)
+		return -ENOMEM;
+	scoped_guard(spinlock, &mock->lock)
+		error = count_attach(mock);
+	if (!error)
+		error = xa_err(xa_store(&mock->pasids, pasid, domain,
+					GFP_KERNEL_ACCOUNT));
+	if (!error)
+		count_domains(domain, old);
+	return error;
+}
+
+static int set_pasid_translating(struct iommu_domain *domain,
+				 struct device *dev, ioasid_t pasid,
+				 struct iommu_domain *old)
+{
+	struct mock_device *mock = to_mock_device(dev);
+	int error;
+
+	if (!fits(mock, domain))
+		return -EINVAL;
+	error = iopf_enable(mock, domain);
+	if (error)
+		return error;
+	error = program_pasid(mock, domain, pasid, old);
+	iopf_disable(mock, error ? domain : old);
+	return error;
+}
+
 static const struct iommu_domain_ops static_domain_ops = {
 	.attach_dev = attach_static,
+	.set_dev_pasid = set_pasid_static,
 };
 
 static struct iommu_domain identity_domain = {
@@ -263,6 +334,7 @@ static const struct iommu_dirty_ops dirty_ops = {
 static const struct iommu_domain_ops paging_domain_ops = {
 	IOMMU_PT_DOMAIN_OPS(amdv1_mock),
 	.attach_dev = attach_translating,
+	.set_dev_pasid = set_pasid_translating,
 	.flush_iotlb_all = count_flush,
 	.iotlb_sync = count_sync,
 	.free = domain_free,
@@ -451,6 +523,7 @@ static void nested_free(struct iommu_domain *domain)
 
 static const struct iommu_domain_ops nested_domain_ops = {
 	.attach_dev = attach_translating,
+	.set_dev_pasid = set_pasid_translating,
 	.cache_invalidate_user = invalidate_user,
 	.free = nested_free,
 };
@@ -619,6 +692,9 @@ static void device_release(struct device *dev)
 	list_for_each_entry_safe(reserved, next, &mock->reserved, node)
 		kfree(reserved);
 	mutex_destroy(&mock->reserved_lock);
+	WARN_ON_ONCE(!xa_empty(&mock->pasids));
+	/* One that was never added still has its properties. */
+	device_remove_software_node(dev);
 	/* The core forgets it if it fails to prepare a device for being added. */
 	kfree(dev->iommu);
 	kfree(mock);
@@ -651,11 +727,26 @@ static struct mock_device *device_alloc(u32 group_id, u32 flags)
 	mutex_init(&mock->reserved_lock);
 	INIT_LIST_HEAD(&mock->reserved);
 	spin_lock_init(&mock->lock);
+	xa_init(&mock->pasids);
 	device_initialize(&mock->dev);
 	mock->dev.bus = &mock_bus;
 	mock->dev.release = device_release;
 	isolate_interrupts(&mock->dev);
 	return mock;
+}
+
+/* Firmware tells the core how wide a PASID of a device is. */
+static int device_add_properties(struct mock_device *mock)
+{
+	const struct property_entry properties[] = {
+		PROPERTY_ENTRY_U32("pasid-num-bits", MOCK_PASID_WIDTH),
+		{}
+	};
+
+	if (!(mock->flags & MOCK_FLAGS_DEVICE_PASID))
+		return 0;
+	return device_create_managed_software_node(&mock->dev, properties,
+						   NULL);
 }
 
 static int device_register_mock(struct mock_device *mock)
@@ -702,7 +793,9 @@ struct mock_device *mock_device_create(u32 group_id, u32 flags)
 	mock = device_alloc(group_id, flags);
 	if (!mock)
 		return ERR_PTR(-ENOMEM);
-	error = device_register_mock(mock);
+	error = device_add_properties(mock);
+	if (!error)
+		error = device_register_mock(mock);
 	if (error) {
 		put_device(&mock->dev);
 		return ERR_PTR(error);
@@ -780,6 +873,20 @@ struct iommu_domain *mock_device_domain(struct mock_device *mock)
 {
 	guard(spinlock)(&mock->lock);
 	return mock->domain;
+}
+
+/**
+ * mock_device_pasid_domain() - what a PASID of a device is really attached to
+ * @mock: the device
+ * @pasid: the PASID
+ *
+ * Return: the domain, to be compared only; NULL if there is none.
+ * Context: Any context.
+ */
+struct iommu_domain *mock_device_pasid_domain(struct mock_device *mock,
+					      ioasid_t pasid)
+{
+	return xa_load(&mock->pasids, pasid);
 }
 
 /**

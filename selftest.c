@@ -93,8 +93,9 @@ int iommufd_test_visit_pages(u64 address, u64 length_bytes,
  * @ctx: the context
  * @mock: the device, or NULL while it is being made
  * @device: the same as a bound one, or NULL
- * @change_lock: one change of the page table at a time
+ * @change_lock: one change of a page table at a time
  * @attached: it is attached
+ * @pasids: an entry for each PASID that is
  */
 struct selftest_device {
 	struct iommufd_object obj;
@@ -103,6 +104,7 @@ struct selftest_device {
 	struct iommufd_device *device;
 	struct mutex change_lock;
 	bool attached;
+	struct xarray pasids;
 };
 
 static struct selftest_device *to_selftest_device(struct iommufd_object *object)
@@ -119,7 +121,12 @@ static struct selftest_device *to_selftest_device(struct iommufd_object *object)
 void iommufd_test_destroy_object(struct iommufd_object *object)
 {
 	struct selftest_device *selftest = to_selftest_device(object);
+	unsigned long pasid;
+	void *entry;
 
+	xa_for_each(&selftest->pasids, pasid, entry)
+		iommufd_device_detach(selftest->device, pasid);
+	xa_destroy(&selftest->pasids);
 	if (selftest->attached)
 		iommufd_device_detach(selftest->device, IOMMU_NO_PASID);
 	if (selftest->device)
@@ -169,6 +176,7 @@ static int make_device(struct iommufd_command *command, u32 flags)
 		return PTR_ERR(selftest);
 	selftest->ctx = command->ctx;
 	mutex_init(&selftest->change_lock);
+	xa_init(&selftest->pasids);
 	error = selftest_device_build(selftest, flags, &pt_id);
 	if (!error) {
 		args->mock_domain.out_stdev_id = selftest->obj.id;
@@ -197,7 +205,10 @@ static int mock_domain_flags(struct iommufd_command *command)
 	return make_device(command, args->mock_domain_flags.dev_flags);
 }
 
-static int mock_domain_replace(struct iommufd_command *command)
+/* Do something to a mock device that changes what it is attached to. */
+static int change_device(struct iommufd_command *command,
+			 int (*change)(struct selftest_device *selftest,
+				       struct iommu_test_cmd *args))
 {
 	struct iommu_test_cmd *args = command->args;
 	struct selftest_device *selftest;
@@ -211,12 +222,113 @@ static int mock_domain_replace(struct iommufd_command *command)
 	selftest = to_selftest_device(object);
 	error = mutex_lock_killable(&selftest->change_lock);
 	if (!error) {
-		error = iommufd_device_replace(selftest->device, IOMMU_NO_PASID,
-					       &args->mock_domain_replace.pt_id);
+		error = change(selftest, args);
 		mutex_unlock(&selftest->change_lock);
 	}
 	iommufd_object_put(command->ctx, object);
-	return error ?: iommufd_respond(command, sizeof(*args));
+	return error;
+}
+
+static int replace_device(struct selftest_device *selftest,
+			  struct iommu_test_cmd *args)
+{
+	return iommufd_device_replace(selftest->device, IOMMU_NO_PASID,
+				      &args->mock_domain_replace.pt_id);
+}
+
+static int mock_domain_replace(struct iommufd_command *command)
+{
+	return change_device(command, replace_device) ?:
+	       iommufd_respond(command, sizeof(struct iommu_test_cmd));
+}
+
+static int attach_pasid(struct selftest_device *selftest,
+			struct iommu_test_cmd *args)
+{
+	u32 pasid = args->pasid_attach.pasid;
+	u32 pt_id = args->pasid_attach.pt_id;
+	int error;
+
+	/* This would be the device itself, which is attached. */
+	if (pasid == IOMMU_NO_PASID)
+		return -EINVAL;
+	error = iommufd_device_attach(selftest->device, pasid, &pt_id);
+	if (error)
+		return error;
+	error = xa_err(xa_store(&selftest->pasids, pasid, xa_mk_value(pasid),
+				GFP_KERNEL_ACCOUNT));
+	if (error)
+		iommufd_device_detach(selftest->device, pasid);
+	return error;
+}
+
+static int pasid_attach(struct iommufd_command *command)
+{
+	return change_device(command, attach_pasid);
+}
+
+static int replace_pasid(struct selftest_device *selftest,
+			 struct iommu_test_cmd *args)
+{
+	u32 pt_id = args->pasid_replace.pt_id;
+
+	if (args->pasid_replace.pasid == IOMMU_NO_PASID)
+		return -EINVAL;
+	return iommufd_device_replace(selftest->device,
+				      args->pasid_replace.pasid, &pt_id);
+}
+
+static int pasid_replace(struct iommufd_command *command)
+{
+	return change_device(command, replace_pasid);
+}
+
+/* One that is not attached is detached with success. */
+static int detach_pasid(struct selftest_device *selftest,
+			struct iommu_test_cmd *args)
+{
+	if (xa_erase(&selftest->pasids, args->pasid_detach.pasid))
+		iommufd_device_detach(selftest->device,
+				      args->pasid_detach.pasid);
+	return 0;
+}
+
+static int pasid_detach(struct iommufd_command *command)
+{
+	return change_device(command, detach_pasid);
+}
+
+static bool is_hwpt(const struct iommufd_object *object)
+{
+	return object->type == IOMMUFD_OBJ_HWPT_PAGING ||
+	       object->type == IOMMUFD_OBJ_HWPT_NESTED;
+}
+
+static int check_pasid_domain(struct selftest_device *selftest,
+			      struct iommu_test_cmd *args)
+{
+	struct iommu_domain *domain =
+		mock_device_pasid_domain(selftest->mock,
+					 args->pasid_check.pasid);
+	struct iommufd_object *object;
+	bool right;
+
+	if (!args->pasid_check.hwpt_id)
+		return domain ? -EINVAL : 0;
+	object = iommufd_object_get(selftest->ctx, args->pasid_check.hwpt_id,
+				    IOMMUFD_OBJ_ANY);
+	if (IS_ERR(object))
+		return PTR_ERR(object);
+	right = is_hwpt(object) &&
+		container_of(object, struct iommufd_hw_pagetable,
+			     obj)->domain == domain;
+	iommufd_object_put(selftest->ctx, object);
+	return right ? 0 : -EINVAL;
+}
+
+static int pasid_check_hwpt(struct iommufd_command *command)
+{
+	return change_device(command, check_pasid_domain);
 }
 
 static int check_cache(struct device *dev, u32 index, u32 value)
@@ -662,6 +774,10 @@ static int (*const test_operations[])(struct iommufd_command *command) = {
 	[IOMMU_TEST_OP_MOCK_DOMAIN_REPLACE]	= mock_domain_replace,
 	[IOMMU_TEST_OP_ACCESS_REPLACE_IOAS]	= iommufd_test_access_replace_ioas,
 	[IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS]	= mock_domain_flags,
+	[IOMMU_TEST_OP_PASID_ATTACH]		= pasid_attach,
+	[IOMMU_TEST_OP_PASID_REPLACE]		= pasid_replace,
+	[IOMMU_TEST_OP_PASID_DETACH]		= pasid_detach,
+	[IOMMU_TEST_OP_PASID_CHECK_HWPT]	= pasid_check_hwpt,
 	[IOMMU_TEST_OP_TRIGGER_IOPF]		= trigger_iopf,
 	[IOMMU_TEST_OP_DIRTY]			= dirty,
 	[IOMMU_TEST_OP_MD_CHECK_IOTLB]		= md_check_iotlb,

@@ -45,7 +45,8 @@ struct phys_vec;
  * @nr_responses: answers to its page requests so far
  * @response: the latest of them
  * @nr_iopf_domains: what it is attached to that takes page requests; guarded by
- *	the core's group lock
+ *	the core's group lock, and so are @pasids
+ * @pasids: the domains that PASIDs are attached to
  */
 struct mock_device {
 	struct device dev;
@@ -63,6 +64,7 @@ struct mock_device {
 	unsigned int nr_responses;
 	struct iommu_page_response response;
 	unsigned int nr_iopf_domains;
+	struct xarray pasids;
 };
 
 /**
@@ -113,6 +115,8 @@ int mock_device_reserve(struct mock_device *mock, struct iova_range range,
 void mock_device_fail_attach(struct mock_device *mock, unsigned int nth,
 			     int error);
 struct iommu_domain *mock_device_domain(struct mock_device *mock);
+struct iommu_domain *mock_device_pasid_domain(struct mock_device *mock,
+					      ioasid_t pasid);
 unsigned int mock_device_nr_attaches(struct mock_device *mock);
 int mock_device_report_fault(struct mock_device *mock,
 			     const struct iommu_fault_page_request *request);
