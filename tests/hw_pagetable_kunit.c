@@ -164,9 +164,9 @@ static int rule(u32 flags, u32 type, enum parent parent, bool no_dirty)
 		return -EOPNOTSUPP;
 	if (flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING && no_dirty)
 		return -EOPNOTSUPP;
-	/* Nobody has fault queues yet. */
+	/* All is well, but there is no such queue. */
 	if (flags & IOMMU_HWPT_FAULT_ID_VALID)
-		return -EOPNOTSUPP;
+		return -ENOENT;
 	return 0;
 }
 
