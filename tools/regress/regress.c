@@ -41,6 +41,7 @@ static const struct step {
 	{ "L1",		story_destroy_or_attach, RLIMIT_MODE_USER },
 	{ "L12",	story_destroy_busy,	RLIMIT_MODE_USER },
 	{ "L8,10",	story_everything_at_once, RLIMIT_MODE_USER },
+	{ "L37",	story_unmap_against_map, RLIMIT_MODE_USER },
 	{ "L46",	story_huge_unmap,	RLIMIT_MODE_USER },
 	{ "L30,40,41",	story_model_process,	RLIMIT_MODE_PROCESS },
 	{ "L41",	story_processes_die,	RLIMIT_MODE_PROCESS },

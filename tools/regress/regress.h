@@ -38,6 +38,7 @@ bool story_two_destroys(struct context *context);
 bool story_destroy_or_attach(struct context *context);
 bool story_destroy_busy(struct context *context);
 bool story_everything_at_once(struct context *context);
+bool story_unmap_against_map(struct context *context);
 bool story_processes_die(struct context *context);
 bool story_huge_unmap(struct context *context);
 

@@ -495,6 +495,62 @@ bool story_everything_at_once(struct context *context)
 		    race.nr_commands, ARRAY_SIZE(bodies));
 }
 
+/* UNMAP against MAP ---------------------------------------------------------- */
+
+#define NR_UNMAPS 3000
+
+static void *map_one_page(void *argument)
+{
+	struct race *race = argument;
+
+	while (!race->stop)
+		CHECK(race, "map",
+		      ioas_map_at(race->iommufd, race->ioas_id[0], race->memory,
+				  PAGE_BYTES, LOW_IOVA, DMA_READ_WRITE),
+		      -EEXIST, 0);
+	return NULL;
+}
+
+/* Whatever comes behind its back, an UNMAP passes each address once. */
+static bool unmap_behind_map(struct race *race)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_UNMAPS; i++) {
+		__u64 length_bytes = MEMORY_BYTES;
+		int error = ioas_unmap(race->iommufd, race->ioas_id[0],
+				       LOW_IOVA, &length_bytes);
+
+		if (error && error != -ENOENT)
+			return failed("UNMAP: %s", error_name(error));
+		if (!error && length_bytes != PAGE_BYTES)
+			return failed("UNMAP of a range with one page in it says %llu bytes",
+				      length_bytes);
+	}
+	return true;
+}
+
+bool story_unmap_against_map(struct context *context)
+{
+	struct race race = { };
+	pthread_t thread;
+	bool good;
+	int error;
+
+	error = race_open(&race, context);
+	if (!error)
+		error = -pthread_create(&thread, NULL, map_one_page, &race);
+	if (error)
+		return failed("%s", error_name(error));
+	good = unmap_behind_map(&race);
+	race.stop = true;
+	pthread_join(thread, NULL);
+	if (!good || !race_close(&race))
+		return false;
+	return held("%d UNMAPs while a thread maps what they unmap: none says more than is there",
+		    NR_UNMAPS);
+}
+
 /* Processes that die --------------------------------------------------------- */
 
 static void *map_until_killed(void *argument)
