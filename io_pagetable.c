@@ -971,9 +971,13 @@ static int unmap_collect(struct iommufd_ioas *ioas, struct iova_range range,
 	return nr ? UNMAP_BATCH : UNMAP_DONE;
 }
 
-static void unmap_batch(struct iommufd_ioas *ioas, struct list_head *batch,
-			unsigned long *unmapped_bytes)
+/* Returns the last address of the batch, which is in order. */
+static unsigned long unmap_batch(struct iommufd_ioas *ioas,
+				 struct list_head *batch,
+				 unsigned long *unmapped_bytes)
 {
+	unsigned long last =
+		list_last_entry(batch, struct iommufd_area, batch)->iova.last;
 	struct iommufd_area *area;
 	unsigned long bytes = 0;
 
@@ -983,6 +987,7 @@ static void unmap_batch(struct iommufd_ioas *ioas, struct list_head *batch,
 		bytes += iova_range_bytes(area->iova);
 	*unmapped_bytes += bytes;
 	erase_areas(ioas, batch);
+	return last;
 }
 
 /* A refusal or a kill: whoever this UNMAP had announced itself to goes on. */
@@ -1032,6 +1037,7 @@ static int unmap_check(struct iommufd_ioas *ioas, struct iova_range range)
 int ioas_unmap(struct iommufd_ioas *ioas, struct iova_range range,
 	       unsigned long *unmapped_bytes)
 {
+	unsigned long last = 0;
 	LIST_HEAD(batch);
 	bool notified = false;
 	int seen, step;
@@ -1047,13 +1053,17 @@ int ioas_unmap(struct iommufd_ioas *ioas, struct iova_range range,
 			step = unmap_collect(ioas, range, &batch, &batch,
 					     &seen);
 			if (step == UNMAP_BATCH)
-				unmap_batch(ioas, &batch, unmapped_bytes);
+				last = unmap_batch(ioas, &batch, unmapped_bytes);
 		}
 		iommufd_areas_free(&batch);
 		ioas_debug_verify(ioas);
 		cond_resched();
-		if (step == UNMAP_DONE)
+		if (step == UNMAP_DONE ||
+		    (step == UNMAP_BATCH && last == range.last))
 			return 0;
+		/* What a MAP puts there behind our back is not ours. */
+		if (step == UNMAP_BATCH)
+			range.first = last + 1;
 		if (step == UNMAP_NOTIFY && !notified) {
 			iommufd_access_notify_unmap(ioas, range);
 			notified = true;
