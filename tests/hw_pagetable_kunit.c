@@ -253,8 +253,9 @@ static void contradictions_are_refused_L62(struct kunit *test)
 	TRY(0, args.data_type = 0; args.data_len = 0; args.data_uptr = 0);
 	TRY(-EFAULT, args.data_uptr = 0);
 	TRY(-EFAULT, args.data_uptr = U64_MAX);
-	TRY(-EINVAL, args.data_len = 3);
-	TRY(0, args.data_len = 4);
+	TRY(-EINVAL, args.data_len = 1);
+	TRY(-EINVAL, args.data_len = 7);
+	TRY(0, args.data_len = 8);
 	TRY(-EINVAL, args.data_len = 9);
 	TRY(-EINVAL, args.data_len = PAGE_SIZE);
 	TRY(-EINVAL, args.data_len = PAGE_SIZE + 1);
