@@ -505,8 +505,9 @@ static int hwpt_complete(struct iommufd_command *command,
  *
  * Return: 0; -ENOENT if an id names nothing; -EINVAL if pt_id names something of
  * which no HWPT can be made, or a HWPT that is no nesting parent, or data and its
- * type contradict each other, or there is more of it than a page; -EOPNOTSUPP for what is not supported; what iommufd_hwpt_paging_alloc() and
- * ioas_add_domain() answer; what the driver answers.
+ * type contradict each other, or there is more of it than a page; -EOPNOTSUPP for
+ * what is not supported; what iommufd_hwpt_paging_alloc() and ioas_add_domain()
+ * answer; what the driver answers.
  * Context: Sleeps for as long as user memory likes.
  */
 int iommufd_hwpt_alloc(struct iommufd_command *command)

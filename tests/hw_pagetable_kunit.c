@@ -297,8 +297,8 @@ static void starved_allocs_change_nothing(struct kunit *test)
 				continue;
 			}
 			/* Copies of user memory are made to fail as well. */
-			KUNIT_EXPECT_TRUE(test, error == -ENOMEM ||
-						error == -EFAULT);
+			KUNIT_EXPECT_TRUE(test,
+					  error == -ENOMEM || error == -EFAULT);
 			KUNIT_EXPECT_EQ(test, nested,
 					nr_objects(test, IOMMUFD_OBJ_HWPT_NESTED));
 			KUNIT_EXPECT_EQ(test, paging,

@@ -329,8 +329,8 @@ static void failed_allocations(struct kunit *test)
 		if (error) {
 			nr_failures++;
 			/* Telling user space where it is can fail, too. */
-			KUNIT_EXPECT_TRUE(test, error == -ENOMEM ||
-						error == -EFAULT);
+			KUNIT_EXPECT_TRUE(test,
+					  error == -ENOMEM || error == -EFAULT);
 		} else {
 			KUNIT_EXPECT_EQ(test, 0, unmap_buf(scene, IOVA_ONE));
 		}
