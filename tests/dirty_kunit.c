@@ -394,6 +394,10 @@ static void parts_of_entries_stay_marked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, nr_dirty(bench));
 }
 
+/* Where there are no such addresses, the case is skipped. */
+#define TEN_GIB ((unsigned long)(10ULL * SZ_1G))
+#define SIXTEEN_GIB ((unsigned long)(16ULL * SZ_1G))
+
 /*
  * More than what is pinned at once of a bitmap, 8 GiB in bits of 2 KiB, with an
  * entry across the end of the first piece, and then one that has no room in any.
@@ -404,28 +408,28 @@ static void entries_across_pieces(struct kunit *test)
 
 	if (!IS_ENABLED(CONFIG_64BIT))
 		kunit_skip(test, "entries are smaller");
-	bench = make_large_bench(test, FAKE_CONTIGUOUS, 16ULL * SZ_1G / PAGE_SIZE,
-				 SZ_2K | SZ_1G | SZ_4G | 16ULL * SZ_1G,
+	bench = make_large_bench(test, FAKE_CONTIGUOUS, SIXTEEN_GIB / PAGE_SIZE,
+				 SZ_2K | SZ_1G | SZ_4G | SIXTEEN_GIB,
 				 SZ_1M + PAGE_SIZE);
-	map(bench, SZ_2G, 10ULL * SZ_1G, SZ_2G);
-	map(bench, 0, 16ULL * SZ_1G, 16ULL * SZ_1G);
+	map(bench, SZ_2G, TEN_GIB, SZ_2G);
+	map(bench, 0, SIXTEEN_GIB, SIXTEEN_GIB);
 	KUNIT_ASSERT_EQ(test, 5, fake_domain_nr_entries(bench->fake, 0));
 	KUNIT_ASSERT_EQ(test, 0, track(bench, 1));
 	write_entries(bench, true);
-	memset(bench->expected, 0xff, 10ULL * SZ_1G / SZ_2K / 8);
+	memset(bench->expected, 0xff, TEN_GIB / SZ_2K / 8);
 	KUNIT_EXPECT_EQ(test, 0, get(bench, query_of(bench, SZ_2G,
-						     10ULL * SZ_1G, SZ_2K)));
+						     TEN_GIB, SZ_2K)));
 	check_bitmap(bench);
 	KUNIT_EXPECT_EQ(test, 1, nr_dirty(bench));
 
 	fill_bitmap(bench, 0);
 	memset(bench->expected, 0xff, SZ_1M);
-	KUNIT_EXPECT_EQ(test, 0, get(bench, query_of(bench, 16ULL * SZ_1G,
-						     16ULL * SZ_1G, SZ_2K)));
+	KUNIT_EXPECT_EQ(test, 0, get(bench, query_of(bench, SIXTEEN_GIB,
+						     SIXTEEN_GIB, SZ_2K)));
 	check_bitmap(bench);
 	KUNIT_EXPECT_EQ(test, 1, nr_dirty(bench));
-	KUNIT_EXPECT_EQ(test, 0, get(bench, query_of(bench, 16ULL * SZ_1G,
-						     16ULL * SZ_1G, SZ_4K)));
+	KUNIT_EXPECT_EQ(test, 0, get(bench, query_of(bench, SIXTEEN_GIB,
+						     SIXTEEN_GIB, SZ_4K)));
 	KUNIT_EXPECT_EQ(test, 0, nr_dirty(bench));
 }
 
