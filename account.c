@@ -10,8 +10,8 @@
  * shared by all sources that the same process makes.
  *
  * CHANGE_PROCESS moves the charges of every source to the caller at once. Each
- * source counts what it is charged for. The new account is charged for the sum
- * first, which may have to wait for the lock of its mm and so happens with no
+ * source counts what it is charged for. The new account is charged for the sum,
+ * less what already counts against the same limit, first, which may have to wait for the lock of its mm and so happens with no
  * lock held; only if the sum has not grown meanwhile do the sources change
  * their account, all of them in one critical section. A charge that was on its
  * way finds that its source has changed, and is made again.
@@ -316,17 +316,40 @@ void pin_source_uncharge(struct pin_source *source, unsigned long nr)
 
 /* CHANGE_PROCESS ---------------------------------------------------------- */
 
-static unsigned long sum_charges(struct iommufd_ctx *ctx)
+/* Do two accounts count against the same limit? Then nothing is paid anew. */
+static bool same_payer(const struct pin_account *a, const struct pin_account *b)
+{
+	if (a->mode != b->mode)
+		return false;
+	return a->mode == ACCOUNT_USER ? a->user == b->user : a->mm == b->mm;
+}
+
+/* What @account would have to be charged. */
+static unsigned long sum_charges(struct iommufd_ctx *ctx,
+				 struct pin_account *account)
 {
 	struct pin_source *source;
 	unsigned long nr = 0;
 
 	lockdep_assert_held(&ctx->account_lock);
 	list_for_each_entry(source, &ctx->charged_sources, charged_node) {
-		nr += source->nr_charged;
+		if (!same_payer(source->account, account))
+			nr += source->nr_charged;
 		cond_resched();
 	}
 	return nr;
+}
+
+/* From one account to the other; if another one pays, that is charged already. */
+static void move_charge(struct pin_account *from, struct pin_account *to,
+			unsigned long nr)
+{
+	if (!same_payer(from, to)) {
+		account_uncharge(from, nr);
+		return;
+	}
+	atomic64_add(nr, &to->mm->pinned_vm);
+	atomic64_sub(nr, &from->mm->pinned_vm);
 }
 
 static void move_charges(struct iommufd_ctx *ctx, struct pin_account *account)
@@ -339,7 +362,7 @@ static void move_charges(struct iommufd_ctx *ctx, struct pin_account *account)
 
 		kref_get(&account->kref);
 		source->account = account;
-		account_uncharge(old, source->nr_charged);
+		move_charge(old, account, source->nr_charged);
 		pin_account_put(old);
 		cond_resched();
 	}
@@ -356,7 +379,7 @@ static unsigned long try_move(struct iommufd_ctx *ctx,
 	unsigned long nr;
 
 	guard(mutex)(&ctx->account_lock);
-	nr = sum_charges(ctx);
+	nr = sum_charges(ctx, account);
 	if (nr <= charged)
 		move_charges(ctx, account);
 	return nr;

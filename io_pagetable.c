@@ -592,14 +592,14 @@ struct iommufd_area *iommufd_area_alloc(struct pin_source *source,
 
 static void area_free(struct iommufd_area *area)
 {
+	if (!list_empty(&area->source_node))
+		area->source->ops->leave(area->source, area);
+	area_set_blocked(area, false);
 	/* A driver failed to unmap it: better lose memory than unpin it. */
 	if (area->stuck)
 		return;
 	IOMMUFD_ASSERT(!area->claimed && !area->nr_users && !area->nr_locks &&
 		       RB_EMPTY_ROOT(&area->pins));
-	area_set_blocked(area, false);
-	if (!list_empty(&area->source_node))
-		area->source->ops->leave(area->source, area);
 	pin_source_put(area->source);
 	kfree(area);
 }
@@ -837,7 +837,7 @@ static void enter_sources(struct iommufd_ioas *ioas, struct list_head *areas)
  * ioas_map() - map memory into an address space
  * @ioas: the address space
  * @areas: iommufd_area::batch of one or more new areas, in order; left empty
- *	on success, for the caller to free on error
+ *	on success, for the caller to free on error, before it lets @ioas go
  * @length_bytes: their length together
  * @iova: where, in and out
  * @fixed: there and nowhere else
@@ -1079,7 +1079,7 @@ int ioas_unmap(struct iommufd_ioas *ioas, struct iova_range range,
 			unmap_withdraw(ioas, range, &batch);
 			return error;
 		}
-		/* The first area is another one now, of which nobody was told. */
+		/* The first area may be another one now, of which nobody was told. */
 		notified = false;
 	}
 }
@@ -1357,7 +1357,7 @@ int ioas_unblock_area(struct iommufd_area *area)
 	int error;
 
 	guard(rwsem_write)(&area->ioas->domains_rwsem);
-	if (area->state != AREA_LIVE || !area->blocked)
+	if (area->state != AREA_LIVE || !area->blocked || area->stuck)
 		return 0;
 	error = domains_map_area(area->ioas, area);
 	if (error)

@@ -267,6 +267,8 @@ static int map_areas(struct iommufd_command *command,
 			error = PTR_ERR(ioas);
 		} else {
 			error = map_and_respond(command, ioas, request);
+			/* Their sources know them, and through them the IOAS. */
+			iommufd_areas_free(&request->areas);
 			iommufd_object_put(command->ctx, &ioas->obj);
 		}
 	}

@@ -29,6 +29,10 @@
  * iommufd_eventq::read_lock, which only readers want. Nothing that a device or
  * an access needs in order to leave waits for either of the two. The lock of a
  * mm is waited for under these two only; under the others it is tried at most.
+ *
+ * The reservation lock of a dma-buf comes before domains_rwsem, and is taken with
+ * no lock of ours held: its exporter has it when it revokes, and outside of it
+ * perhaps one under which page faults are handled.
  */
 #ifndef __IOMMUFD_PRIVATE_H
 #define __IOMMUFD_PRIVATE_H

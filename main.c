@@ -325,7 +325,7 @@ struct device *iommufd_device(void)
 	return iommufd_misc.this_device;
 }
 
-/* Takes off charges that could not be taken off at once, see pages.c. */
+/* Takes off charges that could not be taken off at once, see account.c. */
 struct workqueue_struct *iommufd_workqueue;
 
 static int __init iommufd_init(void)

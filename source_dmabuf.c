@@ -34,7 +34,7 @@
 #include "iommufd_private.h"
 #include "selftest.h"
 
-/* The worker's patience: 0, 1, 2, 4 ... ms between tries, four seconds in all. */
+/* The worker's patience: 0, 1, 2, 4 ... ms between tries, eight seconds in all. */
 #define RESTORE_TRIES 13
 
 /**
@@ -46,7 +46,7 @@
  * @areas: iommufd_area::source_node; guarded by the reservation lock, like what
  *	follows
  * @nr_tries: how often @restore_work has run in vain
- * @restore_work: brings the areas back; not queued without areas
+ * @restore_work: brings the areas back; not queued anew without areas
  */
 struct dmabuf_source {
 	struct pin_source source;
@@ -99,7 +99,7 @@ static int find_phys(struct dma_buf_attachment *attachment,
 static void queue_restore(struct dmabuf_source *dmabuf)
 {
 	dmabuf->nr_tries = 0;
-	mod_delayed_work(iommufd_workqueue, &dmabuf->restore_work, 0);
+	mod_delayed_work(system_dfl_wq, &dmabuf->restore_work, 0);
 }
 
 static void invalidate_mappings(struct dma_buf_attachment *attachment)
@@ -129,6 +129,8 @@ static int restore_areas(struct dmabuf_source *dmabuf)
 	struct phys_vec phys;
 	int error;
 
+	if (list_empty(&dmabuf->areas))
+		return 0;
 	error = find_phys(dmabuf->attachment, &phys);
 	if (error)
 		return error;
@@ -152,7 +154,7 @@ static void restore(struct work_struct *work)
 	dma_resv_lock(resv, NULL);
 	error = restore_areas(dmabuf);
 	if (error && error != -EADDRNOTAVAIL && dmabuf->nr_tries < RESTORE_TRIES)
-		mod_delayed_work(iommufd_workqueue, &dmabuf->restore_work,
+		mod_delayed_work(system_dfl_wq, &dmabuf->restore_work,
 				 msecs_to_jiffies(BIT(dmabuf->nr_tries++)));
 	else if (error)
 		iommufd_refused(ctx, "restore",
@@ -178,15 +180,10 @@ static void dmabuf_enter(struct pin_source *source, struct iommufd_area *area)
 static void dmabuf_leave(struct pin_source *source, struct iommufd_area *area)
 {
 	struct dmabuf_source *dmabuf = to_dmabuf_source(source);
-	bool empty;
 
 	dma_resv_lock(dmabuf->dmabuf->resv, NULL);
 	list_del_init(&area->source_node);
-	empty = list_empty(&dmabuf->areas);
 	dma_resv_unlock(dmabuf->dmabuf->resv);
-	/* The areas keep the source and the context. */
-	if (empty)
-		cancel_delayed_work_sync(&dmabuf->restore_work);
 }
 
 /* The source -------------------------------------------------------------- */
@@ -211,6 +208,8 @@ static void dmabuf_release(struct pin_source *source)
 {
 	struct dmabuf_source *dmabuf = to_dmabuf_source(source);
 
+	/* Without areas nobody queues it any more; the source keeps the context. */
+	cancel_delayed_work_sync(&dmabuf->restore_work);
 	if (dmabuf->attachment)
 		dma_buf_detach(dmabuf->dmabuf, dmabuf->attachment);
 	dma_buf_put(dmabuf->dmabuf);
@@ -254,6 +253,9 @@ static int dmabuf_attach(struct dmabuf_source *dmabuf)
  * @ctx: the context
  * @dma_buf: the buffer, whose reference passes to the source on success
  * @bytes: the bytes of it that will be mapped
+ *
+ * How the descriptor was opened says nothing about what importers may do: that
+ * is between them and the exporter.
  *
  * Return: the source; -EINVAL if the buffer ends before @bytes do; -ENODEV if
  * it is revoked at the moment; -EOPNOTSUPP if it is not one range of device

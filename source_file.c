@@ -15,6 +15,7 @@
 #include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/hugetlb.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
@@ -103,6 +104,9 @@ static int file_pin(struct pin_source *source, struct page_range range,
 		unsigned long offset;
 		long nr;
 
+		/* Filling holes can take long, and looks at no signal. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		nr = pin_folios(file, range, folios, &offset);
 		if (nr > 0)
 			nr = batch_folios(batch, range.first, folios, nr,

@@ -53,6 +53,12 @@ static unsigned int user_gup_flags(struct pin_source *source)
 	return FOLL_LONGTERM | (source->writable ? FOLL_WRITE : 0);
 }
 
+/* GUP's word for a kill that came while it waited for the lock of the mm. */
+static long gup_result(long got)
+{
+	return got == -EAGAIN ? -EINTR : got;
+}
+
 static long user_gup(struct pin_source *source, unsigned long index,
 		     unsigned long nr, struct page **pages)
 {
@@ -62,8 +68,9 @@ static long user_gup(struct pin_source *source, unsigned long index,
 	long got;
 
 	if (current->mm == mm)
-		return pin_user_pages_fast(address, nr, user_gup_flags(source),
-					   pages);
+		return gup_result(pin_user_pages_fast(address, nr,
+						      user_gup_flags(source),
+						      pages));
 	if (!mmget_not_zero(mm))
 		return -EFAULT;
 	if (mmap_read_lock_killable(mm)) {
@@ -75,7 +82,7 @@ static long user_gup(struct pin_source *source, unsigned long index,
 	if (locked)
 		mmap_read_unlock(mm);
 	mmput(mm);
-	return got;
+	return gup_result(got);
 }
 
 static int user_pin(struct pin_source *source, struct page_range range,
@@ -122,7 +129,7 @@ static int user_copy_remote(struct pin_source *source, unsigned long index,
 		mmap_read_unlock(mm);
 	mmput(mm);
 	if (got != 1)
-		return got < 0 ? got : -EFAULT;
+		return got < 0 ? gup_result(got) : -EFAULT;
 	if (write)
 		memcpy_to_page(page, offset_bytes, data, bytes);
 	else

@@ -29,7 +29,7 @@ static struct iommufd_ioas *vfio_ioas_get(struct iommufd_ctx *ctx)
  * iommufd_vfio_ioas_gone() - forget an IOAS that ends
  * @ioas: the IOAS
  *
- * Context: Any context.
+ * Context: Process context.
  */
 void iommufd_vfio_ioas_gone(struct iommufd_ioas *ioas)
 {
@@ -44,7 +44,7 @@ void iommufd_vfio_ioas_gone(struct iommufd_ioas *ioas)
  * @out_ioas_id: its id
  *
  * Return: 0; -ENODEV if there is none.
- * Context: Any context.
+ * Context: Process context.
  */
 int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *out_ioas_id)
 {

@@ -206,6 +206,20 @@ static void too_much_for_the_new_process(struct kunit *test)
 	end_scene(scene);
 }
 
+/* A successor that runs as the same user needs no room for it all once more */
+static void same_user_pays_once(struct kunit *test)
+{
+	struct scene *scene = make_scene(test, ACCOUNT_USER);
+	long locked = atomic_long_read(&current_user()->locked_vm);
+
+	scene->limit = 0;
+	KUNIT_EXPECT_EQ(test, 0, change_process(scene));
+	expect_charges(scene, 0, 600);
+	KUNIT_EXPECT_EQ(test, locked,
+			atomic_long_read(&current_user()->locked_vm));
+	end_scene(scene);
+}
+
 static void refused_changes(struct kunit *test)
 {
 	struct scene *scene = make_scene(test, ACCOUNT_MM);
@@ -338,6 +352,7 @@ static struct kunit_case account_cases[] = {
 	KUNIT_CASE(charges_of_the_user_move),
 	KUNIT_CASE(charges_of_the_mm_move),
 	KUNIT_CASE(too_much_for_the_new_process),
+	KUNIT_CASE(same_user_pays_once),
 	KUNIT_CASE(refused_changes),
 	KUNIT_CASE(change_during_claims),
 	KUNIT_CASE(changes_race_with_claims),

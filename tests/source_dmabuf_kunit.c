@@ -405,6 +405,51 @@ static void revocations_race_with_maps(struct kunit *test)
 	ioas_verify(scene->ioas);
 }
 
+static void revoke_and_return(void *data)
+{
+	struct race *race = data;
+	bool revoked = false;
+
+	while (!READ_ONCE(race->stop)) {
+		revoked = !revoked;
+		KUNIT_EXPECT_EQ(race->scene->test, 0,
+				revoke(race->scene, revoked));
+		WRITE_ONCE(race->nr, race->nr + 1);
+		cond_resched();
+	}
+}
+
+/*
+ * An address space with blocked areas, or with a MAP that fails, ends: nobody
+ * finds it in the list of the source any more, and the counts are right.
+ */
+static void address_spaces_end_during_revocations(struct kunit *test)
+{
+	struct scene *scene = make_scene(test);
+	struct iommufd_ioas *kept = scene->ioas;
+	struct race race = { .scene = scene };
+	struct test_thread thread;
+	int i;
+
+	test_thread_start(test, &thread, revoke_and_return, &race);
+	for (i = 0; i < 200 || READ_ONCE(race.nr) < 200; i++) {
+		scene->ioas = mock_ioas(test);
+		/* Either is refused while the buffer is revoked. */
+		map_buf(scene, 0, BUF_BYTES, IOVA_ONE);
+		map_buf(scene, 0, BUF_BYTES, IOVA_ONE);
+		map_buf(scene, PAGE_SIZE, PAGE_SIZE, IOVA_TWO);
+		KUNIT_EXPECT_EQ(test, 0,
+				iommufd_object_destroy(mock_ctx(test),
+						       scene->ioas->obj.id));
+		cond_resched();
+	}
+	WRITE_ONCE(race.stop, true);
+	test_thread_join(&thread);
+	scene->ioas = kept;
+	KUNIT_EXPECT_EQ(test, 0, nr_blocked(scene));
+	KUNIT_EXPECT_TRUE(test, list_empty(&scene->dma_buf->attachments));
+}
+
 static struct kunit_case source_dmabuf_cases[] = {
 	KUNIT_CASE(revoked_and_back),
 	KUNIT_CASE(parts_of_a_buffer),
@@ -413,6 +458,7 @@ static struct kunit_case source_dmabuf_cases[] = {
 	KUNIT_CASE(accesses_are_refused_L42),
 	KUNIT_CASE(failed_allocations),
 	KUNIT_CASE_SLOW(revocations_race_with_maps),
+	KUNIT_CASE_SLOW(address_spaces_end_during_revocations),
 	{ }
 };
 
