@@ -10,11 +10,12 @@
  * shared by all sources that the same process makes.
  *
  * CHANGE_PROCESS moves the charges of every source to the caller at once. Each
- * source counts what it is charged for. The new account is charged for the sum,
- * less what already counts against the same limit, first, which may have to wait for the lock of its mm and so happens with no
- * lock held; only if the sum has not grown meanwhile do the sources change
- * their account, all of them in one critical section. A charge that was on its
- * way finds that its source has changed, and is made again.
+ * source counts what it is charged for. The new account is charged for the sum
+ * first, less what counts against the same limit already. That may have to wait
+ * for the lock of its mm, and so happens with no lock held; only if the sum has
+ * not grown meanwhile do the sources change their account, all of them in one
+ * critical section. A charge that was on its way finds that its source has
+ * changed, and is made again.
  *
  * What a process could do without a limit when it mapped the memory is not
  * charged to anybody, and does not move.
