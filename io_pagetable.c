@@ -642,8 +642,8 @@ static int area_claim(struct iommufd_area *area)
 /*
  * An IOVA that is congruent to the address of the memory lets large pages of
  * memory become large entries. The largest ones can be done without where there
- * is no such room. The others cannot: an address space with room for less has
- * room for next to nothing, and user space sees ENOSPC for it, as it always has.
+ * is no such room. The others cannot: where nothing else is left there is next to
+ * nothing left, and the stock selftests want ENOSPC for it (reserved_overflow).
  */
 static int allocate_iova(struct iommufd_ioas *ioas, struct iommufd_area *area,
 			 unsigned long length_bytes, unsigned long *iova)

@@ -27,8 +27,8 @@
  * User memory is touched under attach_lock, and under pin_source::pin_lock,
  * which is taken with no other but attach_lock held, and under
  * iommufd_eventq::read_lock, which only readers want. Nothing that a device or
- * an access needs in order to leave waits for either of the two. The lock of a
- * mm is waited for under these two only; under the others it is tried at most.
+ * an access needs in order to leave waits for one of the three. The lock of a
+ * mm is waited for under these only; under the others it is tried at most.
  *
  * The reservation lock of a dma-buf comes before domains_rwsem, and is taken with
  * no lock of ours held: its exporter has it when it revokes, and outside of it
