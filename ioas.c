@@ -346,18 +346,6 @@ int iommufd_ioas_map(struct iommufd_command *command)
 	return map_areas(command, &request, error);
 }
 
-static struct pin_source *dmabuf_source_get(struct iommufd_ctx *ctx,
-					    struct dma_buf *dma_buf,
-					    struct iova_range bytes)
-{
-	struct pin_source *source;
-
-	source = pin_source_alloc_dmabuf(ctx, dma_buf, bytes);
-	if (IS_ERR(source))
-		dma_buf_put(dma_buf);
-	return source;
-}
-
 /* A file by its descriptor, as a source of the kind that it is. */
 static struct pin_source *file_source_get(struct iommufd_ctx *ctx, int fd,
 					  struct iova_range bytes, int prot)
@@ -368,8 +356,11 @@ static struct pin_source *file_source_get(struct iommufd_ctx *ctx, int fd,
 
 	if (IS_ENABLED(CONFIG_DMA_SHARED_BUFFER)) {
 		dma_buf = dma_buf_get(fd);
-		if (!IS_ERR(dma_buf))
-			return dmabuf_source_get(ctx, dma_buf, bytes);
+		if (!IS_ERR(dma_buf)) {
+			source = pin_source_alloc_dmabuf(ctx, dma_buf, bytes);
+			dma_buf_put(dma_buf);
+			return source;
+		}
 	}
 	file = fget(fd);
 	if (!file)

@@ -251,7 +251,7 @@ static int dmabuf_attach(struct dmabuf_source *dmabuf)
 /**
  * pin_source_alloc_dmabuf() - make a source of a dma-buf's memory
  * @ctx: the context
- * @dma_buf: the buffer, whose reference passes to the source on success
+ * @dma_buf: the buffer; the source takes a reference of its own
  * @bytes: the bytes of it that will be mapped
  *
  * How the descriptor was opened says nothing about what importers may do: that
@@ -276,7 +276,6 @@ struct pin_source *pin_source_alloc_dmabuf(struct iommufd_ctx *ctx,
 	dmabuf = kzalloc_obj(*dmabuf, GFP_KERNEL_ACCOUNT);
 	if (!dmabuf)
 		return ERR_PTR(-ENOMEM);
-	dmabuf->dmabuf = dma_buf;
 	INIT_LIST_HEAD(&dmabuf->areas);
 	INIT_DELAYED_WORK(&dmabuf->restore_work, restore);
 	error = pin_source_init(&dmabuf->source, ctx, &dmabuf_source_ops,
@@ -285,9 +284,10 @@ struct pin_source *pin_source_alloc_dmabuf(struct iommufd_ctx *ctx,
 		kfree(dmabuf);
 		return ERR_PTR(error);
 	}
+	get_dma_buf(dma_buf);
+	dmabuf->dmabuf = dma_buf;
 	error = dmabuf_attach(dmabuf);
 	if (error) {
-		get_dma_buf(dma_buf);
 		pin_source_put(&dmabuf->source);
 		return ERR_PTR(error);
 	}
