@@ -8,6 +8,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 
 #include "support.h"
@@ -171,6 +172,38 @@ static void failures_leave_nothing(struct kunit *test)
 	pin_source_put(source);
 }
 
+struct victim {
+	struct pin_source *source;
+	int error;
+};
+
+static void claim_when_killed(void *data)
+{
+	struct victim *victim = data;
+	struct interval_tree_node node;
+
+	allow_kernel_signal(SIGKILL);
+	send_sig(SIGKILL, current, 1);
+	victim->error = pin_source_claim(victim->source, &node,
+					 pages(0, FILE_PAGES));
+	if (!victim->error)
+		pin_source_release(victim->source, &node);
+}
+
+/* Filling the holes of a large file must not outlive its process by long */
+static void killed_claim_ends(struct kunit *test)
+{
+	struct file *file = make_file(test);
+	struct victim victim = { .source = make_source(test, file) };
+
+	test_elsewhere(test, claim_when_killed, &victim);
+	KUNIT_EXPECT_EQ(test, -EINTR, victim.error);
+	KUNIT_EXPECT_EQ(test, 0, file->f_mapping->nrpages);
+	KUNIT_EXPECT_EQ(test, 0,
+			atomic_long_read(&victim.source->ctx->nr_pinned));
+	pin_source_put(victim.source);
+}
+
 static void bytes_are_copied(struct kunit *test)
 {
 	struct file *file = make_file(test);
@@ -291,6 +324,7 @@ static struct kunit_case source_file_cases[] = {
 	KUNIT_CASE(pages_are_pinned_once),
 	KUNIT_CASE(pages_of_large_folios),
 	KUNIT_CASE(failures_leave_nothing),
+	KUNIT_CASE(killed_claim_ends),
 	KUNIT_CASE(bytes_are_copied),
 	KUNIT_CASE(the_end_of_the_file_L34),
 	KUNIT_CASE(files_that_may_not_be_used),
