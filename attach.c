@@ -241,13 +241,12 @@ static void attachment_free(struct iommufd_ctx *ctx,
 }
 
 /* The core takes a device for the group where there is a PASID. */
-static int space_program(struct iommufd_dma_space *space, struct device *dev,
-			 struct iommufd_attachment *new)
+static int program_core(struct iommufd_dma_space *space, struct device *dev,
+			struct iommufd_attachment *new)
 {
 	struct iommu_domain *domain = new->hwpt->domain;
 	struct iommu_group *group = space->group->group;
 
-	new->space = space;
 	if (space->pasid == IOMMU_NO_PASID)
 		return space->attachment ?
 			iommu_replace_group_handle(group, domain,
@@ -260,15 +259,35 @@ static int space_program(struct iommufd_dma_space *space, struct device *dev,
 					  &new->handle);
 }
 
+/* Interrupts have no PASID. */
+static int space_program(struct iommufd_dma_space *space, struct device *dev,
+			 struct iommufd_attachment *new)
+{
+	struct iommufd_group *group = space->group;
+	int error;
+
+	new->space = space;
+	if (space->pasid != IOMMU_NO_PASID)
+		return program_core(space, dev, new);
+	error = iommufd_msi_prepare(group, new->hwpt->paging);
+	if (error)
+		return error;
+	error = program_core(space, dev, new);
+	iommufd_msi_finish(group, !error);
+	return error;
+}
+
 static void space_unprogram(struct iommufd_dma_space *space,
 			    struct device *dev)
 {
 	struct iommu_domain *domain = space->attachment->hwpt->domain;
 
-	if (space->pasid == IOMMU_NO_PASID)
+	if (space->pasid == IOMMU_NO_PASID) {
 		iommu_detach_group_handle(domain, space->group->group);
-	else
+		iommufd_msi_leave(space->group);
+	} else {
 		iommu_detach_device_pasid(domain, dev, space->pasid);
+	}
 	space->attachment = NULL;
 }
 
@@ -703,6 +722,7 @@ void iommufd_group_verify(struct iommufd_group *group)
 	lockdep_assert_held(&group->lock);
 	xa_for_each(&group->spaces, pasid, space)
 		space_verify(space);
+	iommufd_msi_verify(group);
 	if (!xa_load(&group->spaces, IOMMU_NO_PASID))
 		WARN_ON_ONCE(!IS_ERR(iommu_attach_handle_get(group->group,
 							     IOMMU_NO_PASID,

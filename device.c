@@ -31,6 +31,7 @@ static void group_release(struct kref *kref)
 
 	lockdep_assert_held(&group->ctx->groups_lock);
 	IOMMUFD_ASSERT(xa_empty(&group->spaces));
+	xa_destroy(&group->doorbells);
 	xa_erase(&group->ctx->groups, iommu_group_id(group->group));
 	iommu_group_put(group->group);
 	mutex_destroy(&group->lock);
@@ -66,6 +67,7 @@ static struct iommufd_group *group_new(struct iommufd_ctx *ctx,
 	mutex_init(&group->lock);
 	xa_init(&group->spaces);
 	spin_lock_init(&group->members_lock);
+	xa_init(&group->doorbells);
 	return group;
 }
 

@@ -4,6 +4,7 @@
  * the driver does not depend on the module.
  */
 #include <linux/module.h>
+#include <linux/msi.h>
 
 #include "iommufd_private.h"
 
@@ -166,16 +167,27 @@ EXPORT_SYMBOL_NS_GPL(iommufd_viommu_report_event, "IOMMUFD");
 /**
  * iommufd_sw_msi() - make an MSI doorbell reachable through a page table
  * @domain: the domain of the device that raises the interrupt
- * @desc: the interrupt
- * @msi_addr: physical address of the doorbell
+ * @desc: the interrupt, which is told where the device has to write
+ * @msi_addr: physical address of the doorbell, in bytes
  *
- * Return: -EOPNOTSUPP: windows that software manages are not supported.
- * Context: The group's mutex of the IOMMU core is held.
+ * The core of IOMMUs is built in and calls it for a page table of ours, so that
+ * what does the work is reached through that.
+ *
+ * Return: as iommufd_msi_map().
+ * Context: May sleep. The IOMMU core's lock of the group is held.
  */
 int iommufd_sw_msi(struct iommu_domain *domain, struct msi_desc *desc,
 		   phys_addr_t msi_addr)
 {
-	return -EOPNOTSUPP;
+	unsigned long iova;
+	unsigned int shift;
+	int error;
+
+	error = domain->iommufd_hwpt->msi_map(msi_desc_to_dev(desc), msi_addr,
+					      &iova, &shift);
+	if (!error)
+		msi_desc_set_iommu_msi_iova(desc, iova, shift);
+	return error;
 }
 EXPORT_SYMBOL_NS_GPL(iommufd_sw_msi, "IOMMUFD");
 #endif

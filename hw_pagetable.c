@@ -70,6 +70,7 @@ void iommufd_hwpt_paging_destroy(struct iommufd_object *object)
 	struct iommufd_hwpt_paging *hwpt =
 		container_of(object, struct iommufd_hwpt_paging, common.obj);
 
+	WARN_ON_ONCE(!xa_empty(&hwpt->doorbells));
 	if (hwpt->in_ioas)
 		ioas_remove_domain(hwpt->ioas, hwpt);
 	if (hwpt->common.domain)
@@ -115,6 +116,7 @@ static void hwpt_set_domain(struct iommufd_hw_pagetable *hwpt,
 	hwpt->domain = domain;
 	domain->cookie_type = IOMMU_COOKIE_IOMMUFD;
 	domain->iommufd_hwpt = hwpt;
+	hwpt->msi_map = iommufd_msi_map;
 }
 
 /* Paging ------------------------------------------------------------------ */
@@ -201,6 +203,7 @@ iommufd_hwpt_paging_alloc(struct iommufd_device *device,
 	hwpt->common.paging = hwpt;
 	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	mutex_init(&hwpt->dirty_lock);
+	xa_init(&hwpt->doorbells);
 	error = hwpt_alloc_domain(hwpt, device, flags, data);
 	if (error) {
 		iommufd_hwpt_paging_abort(ctx, hwpt);

@@ -15,6 +15,12 @@
  *	        pin_source::lock
  *	          iommufd_ctx::account_lock
  *
+ * The IOMMU core's lock of a group nests inside iommufd_group::lock. Under either
+ * of the two comes
+ *
+ *	iommufd_ctx::doorbells_lock
+ *	  iommufd_ioas::areas_rwsem
+ *
  * Event queues are apart from that, since a driver may report under locks of its
  * own, and attaches under some of ours:
  *
@@ -163,6 +169,9 @@ struct refusal {
  * @nr_objects: those that are published, by type
  * @groups_lock: guards @groups
  * @groups: the groups of the bound devices by iommu_group_id()
+ * @doorbells_lock: guards @doorbells, and those of groups and page tables
+ * @doorbells: the pfn of each MSI doorbell, as a value, by page index of the IOVA
+ *	that belongs to it
  * @account_mode: how new sources account what they pin; constant once there
  *	is an object
  * @account_lock: guards @account, @charged_sources and what of a source says who
@@ -185,6 +194,8 @@ struct iommufd_ctx {
 	atomic_t nr_objects[IOMMUFD_OBJ_MAX];
 	struct mutex groups_lock;
 	struct xarray groups;
+	struct mutex doorbells_lock;
+	struct xarray doorbells;
 	enum account_mode account_mode;
 	struct mutex account_lock;
 	struct pin_account *account;
@@ -816,6 +827,7 @@ struct allowed_range {
  *	constant once built
  * @paging: what leads to memory, constant: the page table itself, or the parent
  *	of a nested one, which holds a use on it
+ * @msi_map: iommufd_msi_map(), for what is built in and cannot link to it
  */
 struct iommufd_hw_pagetable {
 	struct iommufd_object obj;
@@ -823,6 +835,8 @@ struct iommufd_hw_pagetable {
 	struct iommufd_fault *fault;
 	bool pasid_compat;
 	struct iommufd_hwpt_paging *paging;
+	int (*msi_map)(struct device *dev, phys_addr_t address,
+		       unsigned long *iova, unsigned int *iova_shift);
 };
 
 static inline struct iommufd_hw_pagetable *
@@ -844,6 +858,8 @@ to_hw_pagetable(struct iommufd_object *object)
  *	domains_rwsem before the first mapping, and never taken back
  * @dirty_lock: guards @dirty_tracking
  * @dirty_tracking: writes by devices are recorded
+ * @doorbells: struct doorbell by page index of its IOVA; guarded by
+ *	iommufd_ctx::doorbells_lock
  */
 struct iommufd_hwpt_paging {
 	struct iommufd_hw_pagetable common;
@@ -856,6 +872,7 @@ struct iommufd_hwpt_paging {
 	bool enforce_cache_coherency;
 	struct mutex dirty_lock;
 	bool dirty_tracking;
+	struct xarray doorbells;
 };
 
 static inline struct iommufd_hwpt_paging *
@@ -893,6 +910,12 @@ void domains_unmap_areas(struct iommufd_ioas *ioas, struct list_head *areas);
  *	under IOMMU_NO_PASID
  * @members_lock: held as well to change who is in a space, for those who cannot
  *	wait for @lock
+ * @doorbells: the pfn of each doorbell that a device writes to, as a value, by page
+ *	index of its IOVA; guarded, as what follows, by iommufd_ctx::doorbells_lock
+ * @table: where they are mapped: the page table for requests without a PASID, or
+ *	NULL while these are blocked
+ * @next_table: where they are mapped as well, as the group may be there already;
+ *	NULL unless it is being moved
  */
 struct iommufd_group {
 	struct kref kref;
@@ -901,6 +924,9 @@ struct iommufd_group {
 	struct mutex lock;
 	struct xarray spaces;
 	spinlock_t members_lock;
+	struct xarray doorbells;
+	struct iommufd_hwpt_paging *table;
+	struct iommufd_hwpt_paging *next_table;
 };
 
 /**
@@ -992,6 +1018,16 @@ void iommufd_group_verify(struct iommufd_group *group);
 
 struct iommufd_device *
 iommufd_space_device(struct iommufd_dma_space *space, struct device *dev);
+
+/* Interrupts -------------------------------------------------------------- */
+
+int iommufd_msi_prepare(struct iommufd_group *group,
+			struct iommufd_hwpt_paging *hwpt);
+void iommufd_msi_finish(struct iommufd_group *group, bool moved);
+void iommufd_msi_leave(struct iommufd_group *group);
+void iommufd_msi_verify(struct iommufd_group *group);
+int iommufd_msi_map(struct device *dev, phys_addr_t address,
+		    unsigned long *iova, unsigned int *iova_shift);
 
 /* Events ------------------------------------------------------------------ */
 

@@ -185,6 +185,8 @@ void iommufd_ctx_init(struct iommufd_ctx *ctx)
 	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	mutex_init(&ctx->groups_lock);
 	xa_init(&ctx->groups);
+	mutex_init(&ctx->doorbells_lock);
+	xa_init(&ctx->doorbells);
 	mutex_init(&ctx->account_lock);
 	INIT_LIST_HEAD(&ctx->charged_sources);
 	spin_lock_init(&ctx->refusal_lock);
@@ -207,6 +209,8 @@ void iommufd_ctx_fini(struct iommufd_ctx *ctx)
 		     !list_empty(&ctx->charged_sources));
 	pin_account_put(ctx->account);
 	mutex_destroy(&ctx->account_lock);
+	xa_destroy(&ctx->doorbells);
+	mutex_destroy(&ctx->doorbells_lock);
 	mutex_destroy(&ctx->groups_lock);
 }
 

@@ -10,6 +10,9 @@
  * Before a step is done for good it is made to fail: by each device that it
  * programs, then by each allocation that it makes, in turn. After each failure
  * a snapshot must equal the one before, down to the counts of every object.
+ *
+ * Each device sets an interrupt up once it is attached, where the kernel has
+ * what it takes, so that the group has doorbells to move as well.
  */
 #include <kunit/test.h>
 #include <linux/module.h>
@@ -25,6 +28,7 @@
 #define AREA_IOVA MOCK_APERTURE_START
 #define REGION_IOVA(i) (MOCK_APERTURE_START + ((i) + 1) * SZ_1M)
 #define REGION_BYTES SZ_64K
+#define WINDOW_IOVA (MOCK_APERTURE_START + SZ_64M)
 
 /* What a step can name as page table, and the IOAS that it follows. */
 enum target { IOAS_0, IOAS_1, HWPT_0, HWPT_1, NR_TARGETS };
@@ -68,6 +72,8 @@ struct member {
  * @hwpt_ids: an explicit page table for each, or 0
  * @attached: the model: which members are attached
  * @target: the model: to what, if any is
+ * @doorbell_iova: where each device writes to raise an interrupt, 0 if it has
+ *	not set one up
  */
 struct bench {
 	struct member members[MAX_MEMBERS];
@@ -76,6 +82,7 @@ struct bench {
 	u32 hwpt_ids[2];
 	bool attached[MAX_MEMBERS];
 	enum target target;
+	unsigned long doorbell_iova[MAX_MEMBERS];
 };
 
 /* Setting up -------------------------------------------------------------- */
@@ -155,6 +162,11 @@ static void make_member(struct kunit *test, struct bench *bench,
 	KUNIT_ASSERT_EQ(test, 0, mock_device_reserve(member->mock,
 						     member->region,
 						     IOMMU_RESV_RESERVED));
+	KUNIT_ASSERT_EQ(test, 0,
+			mock_device_reserve(member->mock,
+					    make_range(WINDOW_IOVA,
+						       REGION_BYTES),
+					    IOMMU_RESV_SW_MSI));
 	member->device = bind_device(test, member->mock);
 }
 
@@ -309,8 +321,33 @@ static void check_member(struct kunit *test, struct bench *bench,
 		KUNIT_EXPECT_EQ(test, want,
 				count_reserved(bench->ioas[j], owner,
 					       &member->region));
-		KUNIT_EXPECT_EQ(test, want,
+		/* The window is the other. */
+		KUNIT_EXPECT_EQ(test, 2 * want,
 				count_reserved(bench->ioas[j], owner, NULL));
+	}
+}
+
+/* Each interrupt that was set up arrives, and by no other way. */
+static void check_doorbells(struct kunit *test, struct bench *bench,
+			    struct iommufd_hw_pagetable *current_hwpt)
+{
+	struct iommufd_hwpt_paging *hwpt;
+	unsigned int i, j;
+
+	for (i = 0; i < 2; i++) {
+		list_for_each_entry(hwpt, &bench->ioas[i]->domains, ioas_node)
+			for (j = 0; j < bench->nr_members; j++) {
+				unsigned long iova = bench->doorbell_iova[j];
+
+				if (!iova)
+					continue;
+				KUNIT_EXPECT_EQ(test,
+						current_hwpt &&
+						hwpt == current_hwpt->paging ?
+							MOCK_DOORBELL(j) : 0,
+						iommu_iova_to_phys(hwpt->common.domain,
+								   iova));
+			}
 	}
 }
 
@@ -328,6 +365,7 @@ static void check_bench(struct kunit *test, struct bench *bench)
 		check_target(test, bench, hwpt);
 	for (i = 0; i < bench->nr_members; i++)
 		check_member(test, bench, i, hwpt);
+	check_doorbells(test, bench, hwpt);
 	for (i = 0; i < 2; i++) {
 		KUNIT_EXPECT_EQ(test, any && bench->target == i,
 				count_automatic(bench->ioas[i]));
@@ -338,7 +376,7 @@ static void check_bench(struct kunit *test, struct bench *bench)
 /* Snapshots --------------------------------------------------------------- */
 
 #define MAX_OBJECTS 16
-#define MAX_RESERVED 16
+#define MAX_RESERVED 24
 
 struct ioas_snapshot {
 	struct {
@@ -478,6 +516,22 @@ static int execute(struct bench *bench, const struct step *step,
 		detach(device);
 		return 0;
 	}
+}
+
+static void set_up_interrupt(struct kunit *test, struct bench *bench,
+			     unsigned int i)
+{
+	unsigned long old = bench->doorbell_iova[i];
+
+	if (!MOCK_HAS_MSI)
+		return;
+	KUNIT_EXPECT_EQ(test, 0,
+			mock_set_up_msi(&bench->members[i].mock->dev,
+					MOCK_DOORBELL(i),
+					&bench->doorbell_iova[i]));
+	KUNIT_EXPECT_NE(test, 0, bench->doorbell_iova[i]);
+	if (old)
+		KUNIT_EXPECT_EQ(test, old, bench->doorbell_iova[i]);
 }
 
 static void model_execute(struct bench *bench, const struct step *step,
@@ -687,6 +741,10 @@ static void run_step(struct kunit *test, struct bench *bench,
 		do_step(test, bench, step, target);
 	model_execute(bench, step, target);
 	check_bench(test, bench);
+	if (step->operation == ATTACH) {
+		set_up_interrupt(test, bench, step->member);
+		check_bench(test, bench);
+	}
 }
 
 static void run_trial(struct kunit *test, enum failures failures)

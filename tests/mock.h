@@ -17,6 +17,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/msi.h>
 #include <linux/panic.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>
@@ -173,6 +174,40 @@ static inline int mock_map(struct kunit *test, struct iommufd_ioas *ioas,
 }
 
 #define MOCK_RW (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
+
+/* Interrupts -------------------------------------------------------------- */
+
+/* Only an interrupt controller asks for doorbells, and these are built in. */
+#define MOCK_HAS_MSI                                                           \
+	(IS_BUILTIN(CONFIG_IOMMUFD) && IS_ENABLED(CONFIG_IRQ_MSI_IOMMU))
+
+/* Where mock devices write, in physical memory that is not there. */
+#define MOCK_DOORBELL(i) (SZ_1G + (phys_addr_t)(i) * SZ_64K)
+
+/*
+ * Set an interrupt up as its controller does. *@iova is where the device writes,
+ * or 0 if that is @doorbell itself.
+ */
+static inline int mock_set_up_msi(struct device *dev, phys_addr_t doorbell,
+				  unsigned long *iova)
+{
+#if MOCK_HAS_MSI
+	struct msi_desc desc = { .dev = dev };
+	int error;
+
+	error = iommu_dma_prepare_msi(&desc, doorbell);
+	*iova = (unsigned long)desc.iommu_msi_iova << desc.iommu_msi_shift;
+	return error;
+#else
+	return -EOPNOTSUPP;
+#endif
+}
+
+static inline void mock_need_msi(struct kunit *test)
+{
+	if (!MOCK_HAS_MSI)
+		kunit_skip(test, "no interrupt controller would ask");
+}
 
 /* Failures on purpose ----------------------------------------------------- */
 

@@ -749,6 +749,7 @@ struct fake_domain *fake_domain(struct fake_memory *memory,
 	hwpt->common.domain = &fake->domain;
 	hwpt->common.paging = hwpt;
 	mutex_init(&hwpt->dirty_lock);
+	xa_init(&hwpt->doorbells);
 	fake->hwpt = hwpt;
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_domain,
 							   fake));
