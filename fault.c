@@ -29,6 +29,8 @@
  * operation has moved a device off a domain.
  */
 #include <linux/iommu.h>
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -52,7 +54,7 @@ static_assert(sizeof(struct iommu_hwpt_page_response) == 8);
  * @attachment: on which page table it happened, constant
  * @device: which device asks, constant once it is in the queue
  * @cookie: its index in iommufd_fault::groups
- * @queue: where it is counted
+ * @queue: where its requests are counted
  * @nr_records: how many
  * @records: one for each request, oldest first
  */
@@ -203,31 +205,43 @@ static void group_free(struct iommufd_event *event)
 	struct fault_group *group =
 		container_of(event, struct fault_group, event);
 
-	atomic_dec(&group->queue->nr_groups);
+	atomic_sub(group->nr_records, &group->queue->nr_requests);
 	kvfree(group);
+}
+
+/* Rather one fault less than the OOM killer at work in somebody's thread. */
+#define RECORDS_GFP (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL)
+
+static struct fault_group *group_alloc_charged(struct iommufd_fault *fault,
+					       unsigned int nr_records)
+{
+	struct mem_cgroup *old_memcg = set_active_memcg(fault->memcg);
+	struct fault_group *group;
+
+	group = kvzalloc(struct_size(group, records, nr_records), RECORDS_GFP);
+	set_active_memcg(old_memcg);
+	return group;
 }
 
 static struct fault_group *group_alloc(struct iommufd_fault *fault,
 				       unsigned int nr_records)
 {
-	struct fault_group *group;
+	struct fault_group *group = NULL;
 
 	if (nr_records > FAULTS_PER_GROUP_MAX)
 		return NULL;
-	if (atomic_inc_return(&fault->nr_groups) <= FAULT_GROUPS_MAX) {
-		group = kvzalloc(struct_size(group, records, nr_records),
-				 GFP_KERNEL);
-		if (group) {
-			group->queue = fault;
-			group->nr_records = nr_records;
-			iommufd_event_init(&group->event, group->records,
-					   flex_array_size(group, records,
-							   nr_records));
-			return group;
-		}
+	if (atomic_add_return(nr_records, &fault->nr_requests) <=
+	    FAULT_REQUESTS_MAX)
+		group = group_alloc_charged(fault, nr_records);
+	if (!group) {
+		atomic_sub(nr_records, &fault->nr_requests);
+		return NULL;
 	}
-	atomic_dec(&fault->nr_groups);
-	return NULL;
+	group->queue = fault;
+	group->nr_records = nr_records;
+	iommufd_event_init(&group->event, group->records,
+			   flex_array_size(group, records, nr_records));
+	return group;
 }
 
 /* A group with a cookie and its records, or NULL; nobody knows it yet. */
@@ -380,6 +394,7 @@ struct iommufd_fault *iommufd_fault_new(struct iommufd_ctx *ctx)
 	/* Cookie 0 is nobody's: user space may use it for "none". */
 	xa_init_flags(&fault->groups, XA_FLAGS_ALLOC1);
 	mutex_init(&fault->answer_lock);
+	fault->memcg = get_mem_cgroup_from_mm(current->mm);
 	return fault;
 }
 
@@ -396,6 +411,7 @@ void iommufd_fault_destroy(struct iommufd_object *object)
 
 	WARN_ON_ONCE(!xa_empty(&fault->groups));
 	xa_destroy(&fault->groups);
+	mem_cgroup_put(fault->memcg);
 	mutex_destroy(&fault->answer_lock);
 	iommufd_eventq_fini(&fault->common);
 }

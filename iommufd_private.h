@@ -1104,8 +1104,11 @@ void iommufd_eventq_add(struct iommufd_eventq *queue,
 void iommufd_eventq_remove(struct iommufd_eventq *queue,
 			   struct iommufd_event *event);
 
-/* More pending groups than any hardware lets devices have under way. */
-#define FAULT_GROUPS_MAX 16384
+/*
+ * More pending requests than any hardware lets devices have under way. Half a KiB
+ * of ours and of the core for each is the worst case.
+ */
+#define FAULT_REQUESTS_MAX 16384
 /* More requests than any hardware lets one device have under way. */
 #define FAULTS_PER_GROUP_MAX 2048
 
@@ -1116,7 +1119,10 @@ void iommufd_eventq_remove(struct iommufd_eventq *queue,
  *	under the lock of the queue
  * @next_cookie: where the search for a free cookie begins; guarded by the
  *	xa_lock of @groups
- * @nr_groups: how many there are, or are being made
+ * @nr_requests: how many page requests are in these, or in groups that are being
+ *	made
+ * @memcg: who pays for the records, since devices report in kernel threads; NULL
+ *	for nobody
  * @answer_lock: held while a group is answered; what is found in @groups stays
  *	there meanwhile
  */
@@ -1124,7 +1130,8 @@ struct iommufd_fault {
 	struct iommufd_eventq common;
 	struct xarray groups;
 	u32 next_cookie;
-	atomic_t nr_groups;
+	atomic_t nr_requests;
+	struct mem_cgroup *memcg;
 	struct mutex answer_lock;
 };
 

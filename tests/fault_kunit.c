@@ -507,7 +507,7 @@ static void expect_ended(struct kunit *test, struct bench *bench, u32 cookie)
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			write_one(test, queue, cookie,
 				  IOMMUFD_PAGE_RESP_SUCCESS));
-	KUNIT_EXPECT_EQ(test, 0, atomic_read(&queue->fault->nr_groups));
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&queue->fault->nr_requests));
 }
 
 static void detach_answers_L54(struct kunit *test)
@@ -647,15 +647,22 @@ static void too_many_are_refused_L36(struct kunit *test)
 	struct iommufd_fault *fault = bench->queues[0]->fault;
 
 	attach(test, bench, 0);
-	atomic_add(FAULT_GROUPS_MAX - 1, &fault->nr_groups);
+	atomic_add(FAULT_REQUESTS_MAX - 1, &fault->nr_requests);
 	report(test, bench, 0, 1);
 	KUNIT_EXPECT_EQ(test, 0, nr_answers(bench, 0));
 	report(test, bench, 0, 2);
 	expect_answers(test, bench, 0, 1, 2, IOMMU_PAGE_RESP_INVALID);
-	atomic_sub(FAULT_GROUPS_MAX - 1, &fault->nr_groups);
+	atomic_sub(FAULT_REQUESTS_MAX - 1, &fault->nr_requests);
 	report(test, bench, 0, 3);
 	KUNIT_EXPECT_EQ(test, 1, nr_answers(bench, 0));
-	KUNIT_EXPECT_EQ(test, 2, atomic_read(&fault->nr_groups));
+	KUNIT_EXPECT_EQ(test, 2, atomic_read(&fault->nr_requests));
+	/* It is requests that take memory, however they are grouped. */
+	atomic_add(FAULT_REQUESTS_MAX - 3, &fault->nr_requests);
+	KUNIT_ASSERT_EQ(test, 0, report_flags(bench, 0, 4, 0, 0));
+	report(test, bench, 0, 4);
+	expect_answers(test, bench, 0, 2, 4, IOMMU_PAGE_RESP_INVALID);
+	atomic_sub(FAULT_REQUESTS_MAX - 3, &fault->nr_requests);
+	KUNIT_EXPECT_EQ(test, 2, atomic_read(&fault->nr_requests));
 }
 
 static void a_large_group_is_refused_L36(struct kunit *test)
@@ -842,7 +849,7 @@ static void a_slow_reader_stops_nobody_L53(struct kunit *test)
 	/* It was read before it was answered, as far as one can tell. */
 	KUNIT_EXPECT_EQ(test, RECORD_BYTES, read->result);
 	KUNIT_EXPECT_EQ(test, 0, read_bytes(queue, PAGE_SIZE));
-	KUNIT_EXPECT_EQ(test, 0, atomic_read(&queue->fault->nr_groups));
+	KUNIT_EXPECT_EQ(test, 0, atomic_read(&queue->fault->nr_requests));
 }
 
 #define NR_ROUNDS 300
@@ -954,7 +961,7 @@ static void each_fault_gets_one_answer_L50(struct kunit *test)
 				nr_answers(storm->bench, 1));
 	for (i = 0; i < 2; i++)
 		KUNIT_EXPECT_EQ(test, 0,
-				atomic_read(&storm->bench->queues[i]->fault->nr_groups));
+				atomic_read(&storm->bench->queues[i]->fault->nr_requests));
 }
 
 static struct kunit_case fault_cases[] = {

@@ -143,7 +143,8 @@ void iommufd_device_unbind(struct iommufd_device *idev);
  * Context: May sleep, and pins memory when it has to make the page table.
  * Return: 0, or %-ENOENT for an unknown id, %-EINVAL for an object of another
  * kind, for a page table that does not fit the device or differs from that of
- * the group, %-EBUSY when something is attached already, %-EADDRINUSE when the
+ * the group, and when something is attached already, which for a @pasid is
+ * %-EBUSY; %-EADDRINUSE when the
  * reserved ranges collide with mappings or allowed ranges, %-EFAULT, %-ENOMEM,
  * or what the IOMMU driver returns.
  */

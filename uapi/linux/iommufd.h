@@ -852,7 +852,9 @@ enum iommufd_hwpt_get_dirty_bitmap_flags {
  *
  * Reading also makes the pages clean, in one step for each entry, so that no
  * write is lost between two calls; IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR prevents
- * that. A call that fails with EFAULT may have cleared what it could not report:
+ * that. An entry that reaches out of the range is reported for the part that is
+ * in it and stays dirty, or nobody would learn of the rest: ask for whole
+ * mappings. A call that fails with EFAULT may have cleared what it could not report:
  * regard the whole range as dirty then.
  *
  * Returns EOPNOTSUPP if the HWPT was not made for dirty tracking, EINVAL if it
@@ -1056,6 +1058,10 @@ struct iommu_hwpt_page_response {
  * HWPTs name the queue when they are made (IOMMU_HWPT_FAULT_ID_VALID); several
  * may share it. The file is polled and read for struct iommu_hwpt_pgfault, and
  * answers are written to it as struct iommu_hwpt_page_response.
+ *
+ * At most 16384 requests wait for an answer, and at most 2048 are in a group: more
+ * are answered as invalid for you. What is kept of them is charged to the memory
+ * cgroup of who made the queue.
  *
  * A read returns whole groups. One whose buffer cannot hold the next group gets
  * EINVAL and loses nothing. Writes have to be a whole number of answers; EINVAL
