@@ -37,6 +37,8 @@ static const struct step {
 	{ "L12",	story_destroy_waits,	RLIMIT_MODE_USER },
 	{ "L12",	story_reply_blocked,	RLIMIT_MODE_USER },
 	{ "L37",	story_unmap_killed,	RLIMIT_MODE_USER },
+	{ "L33",	story_dirty_blocked,	RLIMIT_MODE_USER },
+	{ "L36",	story_faults_are_charged, RLIMIT_MODE_USER },
 	{ "L1",		story_two_destroys,	RLIMIT_MODE_USER },
 	{ "L1",		story_destroy_or_attach, RLIMIT_MODE_USER },
 	{ "L12",	story_destroy_busy,	RLIMIT_MODE_USER },

@@ -32,6 +32,10 @@ bool story_attach_killed(struct context *context);
 bool story_destroy_waits(struct context *context);
 bool story_reply_blocked(struct context *context);
 bool story_unmap_killed(struct context *context);
+bool story_dirty_blocked(struct context *context);
+
+/* What a device makes the kernel hold: story_faults.c */
+bool story_faults_are_charged(struct context *context);
 
 /* Several threads and processes at once: story_race.c */
 bool story_two_destroys(struct context *context);

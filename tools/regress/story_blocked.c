@@ -14,6 +14,7 @@
 #include "background.h"
 #include "edu.h"
 #include "iommufd.h"
+#include "mock.h"
 #include "observe.h"
 #include "regress.h"
 
@@ -34,6 +35,7 @@ struct scene {
 	struct absent absent;
 	char *present;
 	struct background waiting;
+	struct mock mock;
 };
 
 static int scene_open(struct scene *scene, struct context *context)
@@ -719,6 +721,90 @@ static bool unmap_killed(struct scene *scene)
 	return held("UNMAP killed half way says how much it did; the rest is as it was");
 }
 
+/* A dirty bitmap in memory that is not there -------------------------------- */
+
+static int read_marks_into_absent(void *argument)
+{
+	struct scene *scene = argument;
+
+	return get_dirty_bitmap(&scene->mock, LOW_IOVA, PRESENT_BYTES,
+				scene->absent.memory);
+}
+
+static int unmap_what_is_asked_for(void *argument)
+{
+	return unmap_present(argument, LOW_IOVA);
+}
+
+static int map_what_is_asked_for(void *argument)
+{
+	return map_present(argument, LOW_IOVA);
+}
+
+/* Where the mock IOMMU reaches. */
+static int map_and_unmap_beside(void *argument)
+{
+	struct scene *scene = argument;
+	const __u64 iova = LOW_IOVA + PRESENT_BYTES;
+	int error = map_present(scene, iova);
+
+	return error ? error : unmap_present(scene, iova);
+}
+
+static int stop_tracking(void *argument)
+{
+	struct scene *scene = argument;
+
+	return set_dirty_tracking(&scene->mock, false);
+}
+
+static int remove_mock_device(void *argument)
+{
+	struct scene *scene = argument;
+
+	return mock_close(&scene->mock);
+}
+
+static int set_up_tracking(struct scene *scene)
+{
+	__u16 written = 0xa5a5;
+	int error;
+
+	error = map_present(scene, LOW_IOVA);
+	if (!error)
+		error = mock_open(&scene->mock, scene->iommufd,
+				  scene->ioas_id);
+	if (!error)
+		error = mock_use_hwpt(&scene->mock, scene->ioas_id,
+				      IOMMU_HWPT_ALLOC_DIRTY_TRACKING, 0);
+	if (!error)
+		error = set_dirty_tracking(&scene->mock, true);
+	if (!error)
+		error = mock_write(&scene->mock, LOW_IOVA, PRESENT_BYTES,
+				   &written);
+	return error;
+}
+
+/* Reading the marks waits for the bitmap: nothing else waits for the reader. */
+static bool dirty_blocked(struct scene *scene)
+{
+	int error = set_up_tracking(scene);
+
+	if (error)
+		return failed("setting up: %s", error_name(error));
+	if (!begin_blocked(scene, read_marks_into_absent) ||
+	    !is_prompt(scene, "MAP and UNMAP", map_and_unmap_beside, 0) ||
+	    !is_prompt(scene, "UNMAP of what is asked for",
+		       unmap_what_is_asked_for, 0) ||
+	    !is_prompt(scene, "MAP at its place", map_what_is_asked_for, 0) ||
+	    !is_prompt(scene, "switching tracking off", stop_tracking, 0) ||
+	    !is_prompt(scene, "removing the device", remove_mock_device, 0))
+		return false;
+	if (!end_blocked(scene, "GET_DIRTY_BITMAP"))
+		return false;
+	return held("GET_DIRTY_BITMAP waits for its bitmap: MAP, UNMAP and devices do not");
+}
+
 /* The steps ----------------------------------------------------------------- */
 
 bool story_map_blocked(struct context *context)
@@ -749,4 +835,9 @@ bool story_reply_blocked(struct context *context)
 bool story_unmap_killed(struct context *context)
 {
 	return with_scene(context, unmap_killed);
+}
+
+bool story_dirty_blocked(struct context *context)
+{
+	return with_scene(context, dirty_blocked);
 }
