@@ -15,9 +15,9 @@
  *
  * A nested HWPT wraps a domain whose page table is a guest's and lies in the
  * guest's memory. What comes out of it is translated by its parent, a paging
- * HWPT that was made to be one, on which it holds a use. It has no IOAS of its
- * own: all questions about memory are the parent's, which is what
- * iommufd_hw_pagetable::paging is for.
+ * HWPT that was made to be one, on which it holds a use, unless it was made on a
+ * vIOMMU that does. It has no IOAS of its own: all questions about memory are the
+ * parent's, which is what iommufd_hw_pagetable::paging is for.
  *
  * What HWPT_ALLOC can make of what stands in one table, hwpt_kinds. What an
  * IOMMU driver is asked for and does not give is refused there and then, so that
@@ -80,6 +80,12 @@ void iommufd_hwpt_paging_destroy(struct iommufd_object *object)
 	iommufd_object_unuse(hwpt->ioas->ctx, &hwpt->ioas->obj);
 }
 
+/* What a nested page table was made on. */
+static struct iommufd_object *nested_parent(struct iommufd_hw_pagetable *hwpt)
+{
+	return hwpt->viommu ? &hwpt->viommu->obj : &hwpt->paging->common.obj;
+}
+
 /**
  * iommufd_hwpt_nested_destroy() - free what a nested HWPT holds
  * @object: the HWPT, complete or not, with no device attached
@@ -90,10 +96,12 @@ void iommufd_hwpt_nested_destroy(struct iommufd_object *object)
 {
 	struct iommufd_hw_pagetable *hwpt = to_hw_pagetable(object);
 
+	struct iommufd_ctx *ctx = hwpt->paging->ioas->ctx;
+
 	if (hwpt->domain)
 		iommu_domain_free(hwpt->domain);
-	iommufd_hwpt_put_fault(hwpt->paging->ioas->ctx, hwpt);
-	iommufd_object_unuse(hwpt->paging->ioas->ctx, &hwpt->paging->common.obj);
+	iommufd_hwpt_put_fault(ctx, hwpt);
+	iommufd_object_unuse(ctx, nested_parent(hwpt));
 }
 
 /**
@@ -227,33 +235,57 @@ int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt)
 
 /* Nested ------------------------------------------------------------------ */
 
+static struct iommu_domain *
+make_nested_domain(struct iommufd_hw_pagetable *hwpt,
+		   struct iommufd_device *device, u32 flags,
+		   const struct iommu_user_data *data)
+{
+	const struct iommu_ops *ops = dev_iommu_ops(device->dev);
+	struct iommufd_viommu *viommu = hwpt->viommu;
+
+	if (viommu)
+		return viommu->ops->alloc_domain_nested ?
+			viommu->ops->alloc_domain_nested(viommu, flags, data) :
+			ERR_PTR(-EOPNOTSUPP);
+	return ops->domain_alloc_nested ?
+		ops->domain_alloc_nested(device->dev, hwpt->paging->common.domain,
+					 flags, data) :
+		ERR_PTR(-EOPNOTSUPP);
+}
+
+/*
+ * Without invalidation a guest could never change its page table; on a vIOMMU it
+ * is that one's business, or that of hardware.
+ */
+static bool nested_domain_complete(const struct iommufd_hw_pagetable *hwpt)
+{
+	const struct iommu_domain *domain = hwpt->domain;
+
+	return domain->type == IOMMU_DOMAIN_NESTED && domain->ops &&
+	       domain->ops->attach_dev &&
+	       (hwpt->viommu || domain->ops->cache_invalidate_user);
+}
+
 static int alloc_nested_domain(struct iommufd_hw_pagetable *hwpt,
 			       struct iommufd_device *device, u32 flags,
 			       const struct iommu_user_data *data)
 {
-	const struct iommu_ops *ops = dev_iommu_ops(device->dev);
 	struct iommu_domain *domain;
 
-	if (!ops->domain_alloc_nested)
-		return -EOPNOTSUPP;
-	domain = ops->domain_alloc_nested(device->dev,
-					  hwpt->paging->common.domain, flags,
-					  data);
+	domain = make_nested_domain(hwpt, device, flags, data);
 	if (IS_ERR(domain))
 		return PTR_ERR(domain);
-	domain->owner = ops;
+	domain->owner = dev_iommu_ops(device->dev);
 	hwpt_set_domain(hwpt, domain);
 	hwpt->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
-	/* Without invalidation a guest could never change its page table. */
-	if (domain->type != IOMMU_DOMAIN_NESTED || !domain->ops ||
-	    !domain->ops->attach_dev || !domain->ops->cache_invalidate_user)
-		return -EOPNOTSUPP;
-	return 0;
+	return nested_domain_complete(hwpt) ? 0 : -EOPNOTSUPP;
 }
 
+/* On a vIOMMU, or on a nesting parent if @viommu is NULL. */
 static struct iommufd_hw_pagetable *
 hwpt_nested_alloc(struct iommufd_device *device,
-		  struct iommufd_hwpt_paging *parent, u32 flags,
+		  struct iommufd_hwpt_paging *paging,
+		  struct iommufd_viommu *viommu, u32 flags,
 		  const struct iommu_user_data *data)
 {
 	struct iommufd_ctx *ctx = device->ctx;
@@ -263,12 +295,13 @@ hwpt_nested_alloc(struct iommufd_device *device,
 	hwpt = iommufd_object_alloc(ctx, hwpt, IOMMUFD_OBJ_HWPT_NESTED, obj);
 	if (IS_ERR(hwpt))
 		return hwpt;
-	error = iommufd_object_use(&parent->common.obj);
+	hwpt->paging = paging;
+	hwpt->viommu = viommu;
+	error = iommufd_object_use(nested_parent(hwpt));
 	if (error) {
 		iommufd_object_abort(ctx, &hwpt->obj);
 		return ERR_PTR(error);
 	}
-	hwpt->paging = parent;
 	error = alloc_nested_domain(hwpt, device, flags, data);
 	if (error) {
 		iommufd_hwpt_nested_destroy(&hwpt->obj);
@@ -335,7 +368,20 @@ alloc_on_hwpt(struct iommufd_device *device, struct iommufd_object *parent,
 		return ERR_PTR(iommufd_refuse(device->ctx, -EINVAL,
 					      "the HWPT is no nesting parent",
 					      parent->id, 0));
-	return hwpt_nested_alloc(device, paging, flags, data);
+	return hwpt_nested_alloc(device, paging, NULL, flags, data);
+}
+
+static struct iommufd_hw_pagetable *
+alloc_on_viommu(struct iommufd_device *device, struct iommufd_object *parent,
+		u32 flags, const struct iommu_user_data *data)
+{
+	struct iommufd_viommu *viommu = to_viommu(parent);
+
+	if (device->dev->iommu->iommu_dev != viommu->iommu_dev)
+		return ERR_PTR(iommufd_refuse(device->ctx, -EINVAL,
+					      "the device is behind another IOMMU",
+					      device->obj.id, parent->id));
+	return hwpt_nested_alloc(device, viommu->hwpt, viommu, flags, data);
 }
 
 /* By the type of the object that pt_id names. */
@@ -352,6 +398,12 @@ static const struct hwpt_kind hwpt_kinds[IOMMUFD_OBJ_MAX] = {
 		.flags = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_FAULT_ID_VALID,
 		.needs_data = true,
 		.alloc = alloc_on_hwpt,
+		.destroy = iommufd_hwpt_nested_destroy,
+	},
+	[IOMMUFD_OBJ_VIOMMU] = {
+		.flags = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_FAULT_ID_VALID,
+		.needs_data = true,
+		.alloc = alloc_on_viommu,
 		.destroy = iommufd_hwpt_nested_destroy,
 	},
 };
@@ -507,10 +559,11 @@ static int hwpt_complete(struct iommufd_command *command,
  * @command: the command
  *
  * Return: 0; -ENOENT if an id names nothing; -EINVAL if pt_id names something of
- * which no HWPT can be made, or a HWPT that is no nesting parent, or data and its
- * type contradict each other, or there is more of it than a page; -EOPNOTSUPP for
- * what is not supported; what iommufd_hwpt_paging_alloc() and ioas_add_domain()
- * answer; what the driver answers.
+ * which no HWPT can be made, or a HWPT that is no nesting parent, or the vIOMMU of
+ * another IOMMU than the device's, or data and its type contradict each other, or
+ * there is more of it than a page; -EOPNOTSUPP for what is not supported; what
+ * iommufd_hwpt_paging_alloc() and ioas_add_domain() answer; what the driver
+ * answers.
  * Context: Sleeps for as long as user memory likes.
  */
 int iommufd_hwpt_alloc(struct iommufd_command *command)
@@ -569,14 +622,35 @@ static int check_invalidate(struct iommufd_command *command)
 	return 0;
 }
 
+static int driver_invalidate(struct iommufd_object *object,
+			     struct iommu_user_data_array *array)
+{
+	struct iommufd_viommu *viommu;
+	struct iommu_domain *domain;
+
+	if (object->type == IOMMUFD_OBJ_VIOMMU) {
+		viommu = to_viommu(object);
+		return viommu->ops->cache_invalidate(viommu, array);
+	}
+	domain = to_hw_pagetable(object)->domain;
+	return domain->ops->cache_invalidate_user(domain, array);
+}
+
+static bool can_invalidate(struct iommufd_object *object)
+{
+	if (object->type == IOMMUFD_OBJ_VIOMMU)
+		return to_viommu(object)->ops->cache_invalidate;
+	return to_hw_pagetable(object)->domain->ops->cache_invalidate_user;
+}
+
 /* One call of the driver. Adds to *@handled what it says that it has done. */
-static int invalidate_some(struct iommu_domain *domain,
+static int invalidate_some(struct iommufd_object *object,
 			   struct iommu_user_data_array *array, u32 *handled)
 {
 	const u32 nr = array->entry_num;
 	int error;
 
-	error = domain->ops->cache_invalidate_user(domain, array);
+	error = driver_invalidate(object, array);
 	/* One that is done has done it all; one that is not, not the last one. */
 	if (!error)
 		*handled += nr;
@@ -585,8 +659,8 @@ static int invalidate_some(struct iommu_domain *domain,
 	return error;
 }
 
-static int invalidate_domain(struct iommu_hwpt_invalidate *args,
-			     struct iommu_domain *domain, u32 *handled)
+static int invalidate_all(struct iommu_hwpt_invalidate *args,
+			  struct iommufd_object *object, u32 *handled)
 {
 	struct iommu_user_data_array array;
 	int error;
@@ -600,7 +674,7 @@ static int invalidate_domain(struct iommu_hwpt_invalidate *args,
 			.entry_num = min(args->entry_num - *handled,
 					 INVALIDATE_AT_ONCE),
 		};
-		error = invalidate_some(domain, &array, handled);
+		error = invalidate_some(object, &array, handled);
 		if (error)
 			return error;
 		if (fatal_signal_pending(current))
@@ -620,13 +694,17 @@ static int invalidate_object(struct iommufd_command *command, u32 *handled)
 				    IOMMUFD_OBJ_ANY);
 	if (IS_ERR(object))
 		return PTR_ERR(object);
-	if (object->type == IOMMUFD_OBJ_HWPT_NESTED)
-		error = invalidate_domain(args, to_hw_pagetable(object)->domain,
-					  handled);
-	else
+	if (object->type != IOMMUFD_OBJ_HWPT_NESTED &&
+	    object->type != IOMMUFD_OBJ_VIOMMU)
 		error = iommufd_refuse(command->ctx, -EINVAL,
 				       "no guest has caches in that type of object",
 				       args->hwpt_id, object->type);
+	else if (!can_invalidate(object))
+		error = iommufd_refuse(command->ctx, -EOPNOTSUPP,
+				       "the IOMMU's driver invalidates nothing there",
+				       args->hwpt_id, object->type);
+	else
+		error = invalidate_all(args, object, handled);
 	iommufd_object_put(command->ctx, object);
 	return error;
 }
@@ -637,9 +715,10 @@ static int invalidate_object(struct iommufd_command *command, u32 *handled)
  *
  * entry_num says afterwards how many entries were handled, whatever the result.
  *
- * Return: 0; -EOPNOTSUPP if a reserved field is not zero; -EINVAL if there are
- * too many entries or they are too long, or have no length or address, or the
- * object is no nested HWPT; -ENOENT if there is none; -EFAULT; -EINTR; what the
+ * Return: 0; -EOPNOTSUPP if a reserved field is not zero or the driver has no
+ * invalidation for the object; -EINVAL if there are too many entries or they are
+ * too long, or have no length or address, or the object is neither a nested HWPT
+ * nor a vIOMMU; -ENOENT if there is none; -EFAULT; -EINTR; what the
  * driver answers.
  * Context: Sleeps for as long as user memory likes.
  */

@@ -352,6 +352,7 @@ const char *iommufd_object_name(enum iommufd_object_type type);
 /* What remains of an object when nothing refers to it any more. */
 void iommufd_ioas_destroy(struct iommufd_object *object);
 void iommufd_hwpt_nested_destroy(struct iommufd_object *object);
+void iommufd_viommu_destroy(struct iommufd_object *object);
 void iommufd_hwpt_paging_destroy(struct iommufd_object *object);
 void iommufd_device_destroy(struct iommufd_object *object);
 void iommufd_fault_destroy(struct iommufd_object *object);
@@ -826,7 +827,9 @@ struct allowed_range {
  * @pasid_compat: it can be used for a PASID, and by devices that have PASIDs;
  *	constant once built
  * @paging: what leads to memory, constant: the page table itself, or the parent
- *	of a nested one, which holds a use on it
+ *	of a nested one
+ * @viommu: the vIOMMU of a nested one, on which it holds a use; one that is not
+ *	on a vIOMMU holds a use on its parent
  * @msi_map: iommufd_msi_map(), for what is built in and cannot link to it
  */
 struct iommufd_hw_pagetable {
@@ -835,6 +838,7 @@ struct iommufd_hw_pagetable {
 	struct iommufd_fault *fault;
 	bool pasid_compat;
 	struct iommufd_hwpt_paging *paging;
+	struct iommufd_viommu *viommu;
 	int (*msi_map)(struct device *dev, phys_addr_t address,
 		       unsigned long *iova, unsigned int *iova_shift);
 };
@@ -1029,6 +1033,13 @@ void iommufd_msi_verify(struct iommufd_group *group);
 int iommufd_msi_map(struct device *dev, phys_addr_t address,
 		    unsigned long *iova, unsigned int *iova_shift);
 
+/* vIOMMUs ----------------------------------------------------------------- */
+
+static inline struct iommufd_viommu *to_viommu(struct iommufd_object *object)
+{
+	return container_of(object, struct iommufd_viommu, obj);
+}
+
 /* Events ------------------------------------------------------------------ */
 
 /**
@@ -1210,6 +1221,7 @@ int iommufd_hwpt_invalidate(struct iommufd_command *command);
 int iommufd_hwpt_set_dirty_tracking(struct iommufd_command *command);
 int iommufd_hw_info(struct iommufd_command *command);
 int iommufd_vfio_ioas(struct iommufd_command *command);
+int iommufd_viommu_alloc(struct iommufd_command *command);
 void iommufd_vfio_ioas_gone(struct iommufd_ioas *ioas);
 
 #endif

@@ -48,6 +48,7 @@ union command_args {
 	struct iommu_ioas_unmap ioas_unmap;
 	struct iommu_option option;
 	struct iommu_vfio_ioas vfio_ioas;
+	struct iommu_viommu_alloc viommu_alloc;
 	struct iommu_test_cmd test;
 };
 
@@ -98,6 +99,7 @@ static const struct command_row commands[] = {
 	ROW(IOAS_UNMAP,		ioas_unmap,		length),
 	ROW(OPTION,		option,			val64),
 	ROW(VFIO_IOAS,		vfio_ioas,		__reserved),
+	ROW(VIOMMU_ALLOC,	viommu_alloc,		out_viommu_id),
 	IOMMUFD_TEST_ROW
 };
 

@@ -161,10 +161,18 @@ static int attach_static(struct iommu_domain *domain, struct device *dev,
 	return 0;
 }
 
-static bool fits(struct mock_device *mock, struct iommu_domain *domain)
+static int check_fit(struct mock_device *mock, struct iommu_domain *domain)
 {
-	return !paging_domain_of(domain)->domain.dirty_ops ||
-	       !(mock->flags & MOCK_FLAGS_DEVICE_NO_DIRTY);
+	struct mock_nested_domain *nested = mock_nested_of(domain);
+	unsigned long virt_id;
+
+	if (paging_domain_of(domain)->domain.dirty_ops &&
+	    mock->flags & MOCK_FLAGS_DEVICE_NO_DIRTY)
+		return -EINVAL;
+	/* The guest must know a device that it is to be told of. */
+	return nested && nested->viommu ?
+		iommufd_viommu_get_vdev_id(nested->viommu, &mock->dev,
+					   &virt_id) : 0;
 }
 
 static int count_attach(struct mock_device *mock)
@@ -193,9 +201,9 @@ static int attach_translating(struct iommu_domain *domain, struct device *dev,
 	struct mock_device *mock = to_mock_device(dev);
 	int error;
 
-	if (!fits(mock, domain))
-		return -EINVAL;
-	error = iopf_enable(mock, domain);
+	error = check_fit(mock, domain);
+	if (!error)
+		error = iopf_enable(mock, domain);
 	if (error)
 		return error;
 	error = program_paging(mock, domain);
@@ -239,9 +247,9 @@ static int set_pasid_translating(struct iommu_domain *domain,
 	struct mock_device *mock = to_mock_device(dev);
 	int error;
 
-	if (!fits(mock, domain))
-		return -EINVAL;
-	error = iopf_enable(mock, domain);
+	error = check_fit(mock, domain);
+	if (!error)
+		error = iopf_enable(mock, domain);
 	if (error)
 		return error;
 	error = program_pasid(mock, domain, pasid, old);
@@ -528,9 +536,19 @@ static const struct iommu_domain_ops nested_domain_ops = {
 	.free = nested_free,
 };
 
-static struct iommu_domain *
-domain_alloc_nested(struct device *dev, struct iommu_domain *parent, u32 flags,
-		    const struct iommu_user_data *user_data)
+/**
+ * mock_nested_new() - make a nested domain
+ * @parent: what translates its output
+ * @flags: bits of enum iommufd_hwpt_alloc_flags
+ * @user_data: what user space has to say
+ *
+ * Return: the domain; -EOPNOTSUPP for a flag or type that the mock IOMMU does not
+ * know; -EINVAL if another driver's domain is to be the parent, or the data is
+ * no good; -EFAULT; -ENOMEM.
+ * Context: Sleeps for user memory.
+ */
+struct iommu_domain *mock_nested_new(struct iommu_domain *parent, u32 flags,
+				     const struct iommu_user_data *user_data)
 {
 	struct mock_nested_domain *nested;
 	struct iommu_hwpt_selftest args;
@@ -554,6 +572,13 @@ domain_alloc_nested(struct device *dev, struct iommu_domain *parent, u32 flags,
 	nested->parent = to_mock_domain(parent);
 	memset32(nested->iotlb, args.iotlb, ARRAY_SIZE(nested->iotlb));
 	return &nested->domain;
+}
+
+static struct iommu_domain *
+domain_alloc_nested(struct device *dev, struct iommu_domain *parent, u32 flags,
+		    const struct iommu_user_data *user_data)
+{
+	return mock_nested_new(parent, flags, user_data);
 }
 
 /**
@@ -673,6 +698,8 @@ static const struct iommu_ops mock_ops = {
 	.hw_info = describe_iommu,
 	.domain_alloc_paging_flags = domain_alloc_paging_flags,
 	.domain_alloc_nested = domain_alloc_nested,
+	.get_viommu_size = mock_get_viommu_size,
+	.viommu_init = mock_viommu_init,
 	.probe_device = probe_device,
 	.release_device = release_device,
 	.device_group = device_group,

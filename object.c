@@ -80,6 +80,10 @@ static const struct object_class object_classes[IOMMUFD_OBJ_MAX] = {
 		.name = "fault",
 		.destroy = iommufd_fault_destroy,
 	},
+	[IOMMUFD_OBJ_VIOMMU] = {
+		.name = "viommu",
+		.destroy = iommufd_viommu_destroy,
+	},
 	IOMMUFD_TEST_OBJECT_CLASS
 };
 

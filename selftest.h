@@ -99,13 +99,25 @@ struct mock_domain {
  * struct mock_nested_domain - a nested domain of the mock IOMMU
  * @domain: as the IOMMU core sees it
  * @parent: what translates its output
+ * @viommu: the vIOMMU that it was made on, or NULL
  * @iotlb: entries that a guest can invalidate; the reader may be a racing
  *	writer, but not one half of one
  */
 struct mock_nested_domain {
 	struct iommu_domain domain;
 	struct mock_domain *parent;
+	struct iommufd_viommu *viommu;
 	u32 iotlb[MOCK_NESTED_DOMAIN_IOTLB_NUM];
+};
+
+/**
+ * struct mock_viommu - a vIOMMU of the mock IOMMU
+ * @core: as iommufd sees it
+ * @parent: the domain that translates what guests' page tables put out
+ */
+struct mock_viommu {
+	struct iommufd_viommu core;
+	struct iommu_domain *parent;
 };
 
 struct mock_device *mock_device_create(u32 group_id, u32 flags);
@@ -128,6 +140,12 @@ struct mock_domain *to_mock_domain(struct iommu_domain *domain);
 bool mock_domain_is_mock(const struct iommu_domain *domain);
 int mock_domain_set_dirty(struct iommu_domain *domain, unsigned long iova);
 struct mock_nested_domain *mock_nested_of(struct iommu_domain *domain);
+struct iommu_domain *mock_nested_new(struct iommu_domain *parent, u32 flags,
+				     const struct iommu_user_data *user_data);
+size_t mock_get_viommu_size(struct device *dev, enum iommu_viommu_type type);
+int mock_viommu_init(struct iommufd_viommu *viommu,
+		     struct iommu_domain *parent,
+		     const struct iommu_user_data *user_data);
 bool mock_domain_is_mapped(struct iommu_domain *domain,
 			   struct iova_range range);
 int iommufd_test_init(void);

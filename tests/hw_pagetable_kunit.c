@@ -21,6 +21,7 @@ enum parent {
 	PARENT_IOAS,
 	PARENT_PLAIN_HWPT,
 	PARENT_NEST_HWPT,
+	PARENT_VIOMMU,
 	PARENT_NESTED_HWPT,
 	PARENT_DEVICE,
 	NR_PARENTS,
@@ -126,6 +127,9 @@ static void make_parents(struct kunit *test, struct bench *bench)
 	bench->ids[PARENT_PLAIN_HWPT] = make_hwpt(test, bench, ioas_id, 0, 0);
 	bench->ids[PARENT_NEST_HWPT] =
 		make_hwpt(test, bench, ioas_id, IOMMU_HWPT_ALLOC_NEST_PARENT, 0);
+	bench->ids[PARENT_VIOMMU] =
+		mock_viommu(test, bench->device->obj.id,
+			    bench->ids[PARENT_NEST_HWPT]);
 	bench->ids[PARENT_NESTED_HWPT] =
 		make_hwpt(test, bench, bench->ids[PARENT_NEST_HWPT], 0,
 			  IOMMU_HWPT_DATA_SELFTEST);
@@ -278,7 +282,7 @@ static void starved_allocs_change_nothing(struct kunit *test)
 
 	mock_need_fail_nth(test);
 	make_parents(test, bench);
-	for (parent = PARENT_IOAS; parent <= PARENT_NEST_HWPT; parent++) {
+	for (parent = PARENT_IOAS; parent <= PARENT_VIOMMU; parent++) {
 		if (parent == PARENT_PLAIN_HWPT)
 			continue;
 		for (nth = 1; nth < 500; nth++) {
@@ -427,6 +431,7 @@ static void nested_depends_on_its_parent(struct kunit *test)
 			mock_map(test, bench->ioas, bench->data, SZ_512M,
 				 PAGE_SIZE, MOCK_RW));
 	KUNIT_EXPECT_EQ(test, 0, destroy(test, nested));
+	KUNIT_EXPECT_EQ(test, 0, destroy(test, bench->ids[PARENT_VIOMMU]));
 	KUNIT_EXPECT_EQ(test, 0, destroy(test, bench->ids[PARENT_NEST_HWPT]));
 }
 

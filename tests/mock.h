@@ -173,6 +173,21 @@ static inline int mock_map(struct kunit *test, struct iommufd_ioas *ioas,
 	return mock_command(test, iommufd_ioas_map, &args, sizeof(args));
 }
 
+/* A vIOMMU of the mock IOMMU, on a nesting parent. */
+static inline u32 mock_viommu(struct kunit *test, u32 dev_id, u32 hwpt_id)
+{
+	struct iommu_viommu_alloc args = {
+		.size = sizeof(args),
+		.type = IOMMU_VIOMMU_TYPE_SELFTEST,
+		.dev_id = dev_id,
+		.hwpt_id = hwpt_id,
+	};
+
+	KUNIT_ASSERT_EQ(test, 0, mock_command(test, iommufd_viommu_alloc, &args,
+					      sizeof(args)));
+	return args.out_viommu_id;
+}
+
 #define MOCK_RW (IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE)
 
 /* Interrupts -------------------------------------------------------------- */
