@@ -32,8 +32,18 @@ step()
 PACKAGES_BUILD="gcc make flex bison bc libelf-dev libssl-dev cpio kmod rsync
 	python3 perl xz-utils"
 PACKAGES_BOOT="busybox-static qemu-system-x86"
+PACKAGES_BOOT_ARM64="qemu-system-arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 PACKAGES_SELFTEST="libc6-dev libcap-dev"
 PACKAGES_LINT="sparse gcc-i686-linux-gnu gcc-aarch64-linux-gnu"
+
+# arch_of IOMMU: the processor of the test machine that has it.
+arch_of()
+{
+	case $1 in
+	smmuv3) echo arm64 ;;
+	*)      echo x86_64 ;;
+	esac
+}
 
 # need PACKAGE...: has them installed, or ends with the line that would.
 need()
@@ -55,6 +65,38 @@ need()
 	{ apt-get update </dev/null >"$log" 2>&1 &&
 	  apt-get install -y --no-install-recommends "${missing[@]}" </dev/null >>"$log" 2>&1; } ||
 	{ tail -n 20 "$log" >&2; die "apt-get failed: $log"; }
+}
+
+# Where the machine has its own packages from: the mirror's address, the suite.
+debian_mirror()
+{
+	# shellcheck disable=SC2016 # the variables are apt's
+	apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' |
+		grep -v security | head -n 1
+}
+
+# private_apt FOLDER ARGUMENT...: apt-get with sources, lists and cache of our
+# own, in FOLDER: what the machine has configured stays as it is.
+private_apt()
+{
+	apt-get -q -o Dir::Etc::sourcelist="$1/sources.list" \
+		-o Dir::Etc::sourceparts=/dev/null \
+		-o Dir::State::Lists="$1/lists" \
+		-o Dir::Cache="$1/cache" \
+		-o APT::Sandbox::User=root "${@:2}"
+}
+
+# private_apt_update FOLDER SUITE [OPTION...]: only the mirror's address is the
+# machine's.
+private_apt_update()
+{
+	local mirror
+
+	read -r mirror _ < <(debian_mirror) || return
+	mkdir -p "$1"/{lists,cache/archives}/partial
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $2 main" \
+		>"$1/sources.list"
+	private_apt "$1" "${@:3}" update
 }
 
 # lock NAME: only one script at a time past this point, until it ends.
