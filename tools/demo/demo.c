@@ -41,6 +41,11 @@ static const struct step {
 	{ "replace",	story_replace,			false },
 	{ "hwpt",	story_hwpt,			false },
 	{ "copy",	story_copy,			false },
+	{ "msi",	story_msi_address,		false },
+	{ "msi",	story_msi_follows,		false },
+	{ "msi",	story_msi_two,			false },
+	{ "msi",	story_msi_detached,		false },
+	{ "msi",	story_msi_taken,		false },
 	{ "read-only",	story_read_only,		false },
 	{ "unmapped",	story_unmapped,			false },
 	{ "detached",	story_detached,			false },
@@ -91,7 +96,8 @@ static void refuse_arguments(void)
 {
 	fprintf(stderr,
 		"usage: demo --nvme ADDRESS --edu ADDRESS --image-sha256 HEX\n"
-		"            --iommu intel|virtio|amd [--image-bytes N] [--kmsg FILE]\n"
+		"            --iommu intel|virtio|amd|smmuv3\n"
+		"            [--image-bytes N] [--kmsg FILE]\n"
 		"The image is the whole disk if its size is not given.\n"
 		"ADDRESS is domain:bus:device.function of a device on vfio-pci.\n");
 	exit(2);
@@ -103,6 +109,7 @@ static enum iommu_kind iommu_kind(const char *name)
 		[IOMMU_INTEL] = "intel",
 		[IOMMU_VIRTIO] = "virtio",
 		[IOMMU_AMD] = "amd",
+		[IOMMU_SMMUV3] = "smmuv3",
 	};
 	size_t i;
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <linux/types.h>
 
+#include "iommufd.h"
 #include "nvme.h"
 #include "observe.h"
 #include "pattern.h"
@@ -34,6 +35,7 @@ enum iommu_kind {
 	IOMMU_INTEL,
 	IOMMU_VIRTIO,
 	IOMMU_AMD,
+	IOMMU_SMMUV3,
 };
 
 struct demo {
@@ -57,8 +59,14 @@ struct demo {
 	long pinned_pages_before;
 };
 
+/* Where interrupts go: nothing can be mapped there. */
+struct iommu_iova_range interrupt_window(const struct demo *demo);
+
 /* Open both files, bind, and make the device able to do DMA. */
 int edu_open_and_bind(struct demo *demo, int iommufd);
+
+/* Reset the disk, ask what it is, and make it ready to read and write. */
+int disk_start(struct demo *demo);
 
 /* Fill the DMA engine's buffer with a pattern, through the scratch page. */
 int engine_load(struct demo *demo, size_t nr_bytes, unsigned int seed);
@@ -92,10 +100,17 @@ bool story_bar(struct demo *demo);
 /* The DMA engine: story_engine.c */
 bool story_dma(struct demo *demo);
 bool story_scattered(struct demo *demo);
-bool story_interrupt(struct demo *demo);
 bool story_replace(struct demo *demo);
 bool story_hwpt(struct demo *demo);
 bool story_copy(struct demo *demo);
+
+/* Interrupts of both devices: story_interrupt.c */
+bool story_interrupt(struct demo *demo);
+bool story_msi_address(struct demo *demo);
+bool story_msi_follows(struct demo *demo);
+bool story_msi_two(struct demo *demo);
+bool story_msi_detached(struct demo *demo);
+bool story_msi_taken(struct demo *demo);
 
 /* What must not work: story_blocked.c */
 bool story_read_only(struct demo *demo);

@@ -9,14 +9,10 @@
 
 #include "observe.h"
 
-/*
- * The driver prints at most ten things in five seconds, and a fault takes three
- * of them.
- */
-#define FAULTS_PER_WINDOW	3
 #define FAULT_WINDOW_MS		5500
 #define FAULT_WAIT_MS		3000
 #define FAULT_POLL_MS		10
+#define FAULTS_PER_WINDOW_MAX	3
 
 /* The number after @name at the start of a line of the file at @path. */
 static bool number_in_file(const char *path, const char *name, long *value)
@@ -123,10 +119,20 @@ static __u64 now_ms(void)
 	return (__u64)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Sleeps if the driver would by now keep quiet about one more fault. */
-static void wait_for_rate_limit(void)
+/*
+ * Drivers print at most ten things in five seconds. A blocked write is one thing
+ * to VT-d's, which takes three lines for it; to SMMUv3's it is one for each four
+ * bytes, so that one write uses all ten.
+ */
+static unsigned int faults_per_window(enum fault_log log)
 {
-	static __u64 begun_ms[FAULTS_PER_WINDOW];
+	return log == FAULT_LOG_VTD ? 3 : 1;
+}
+
+/* Sleeps if the driver would by now keep quiet about one more fault. */
+static void wait_for_rate_limit(enum fault_log log)
+{
+	static __u64 begun_ms[FAULTS_PER_WINDOW_MAX];
 	static unsigned int next;
 	__u64 quiet_until_ms = begun_ms[next] + FAULT_WINDOW_MS;
 	__u64 now = now_ms();
@@ -134,12 +140,14 @@ static void wait_for_rate_limit(void)
 	if (begun_ms[next] && now < quiet_until_ms)
 		usleep((quiet_until_ms - now) * 1000);
 	begun_ms[next] = now_ms();
-	next = (next + 1) % FAULTS_PER_WINDOW;
+	next = (next + 1) % faults_per_window(log);
 }
 
 int fault_watch_begin(struct fault_watch *watch)
 {
-	wait_for_rate_limit();
+	if (watch->log == FAULT_LOG_NONE)
+		return 0;
+	wait_for_rate_limit(watch->log);
 	watch->kmsg_fd = open(watch->kmsg_path,
 			      O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (watch->kmsg_fd < 0)
@@ -148,32 +156,56 @@ int fault_watch_begin(struct fault_watch *watch)
 	return 0;
 }
 
-static bool is_fault_of(const char *line, const char *device_address,
-			const char *direction, __u64 iova)
+/* The hexadecimal number after @name in @line is on the page of @iova. */
+static bool names_page(const char *line, const char *name, __u64 iova)
 {
-	char device[64], address[64];
+	const char *number = strstr(line, name);
+
+	return number && strtoull(number + strlen(name), NULL, 16) >> 12 ==
+			 iova >> 12;
+}
+
+static bool is_vtd_write(const char *line, const char *device_address,
+			 __u64 iova)
+{
+	char device[64];
 
 	snprintf(device, sizeof(device), "Request device [%s]", device_address);
-	snprintf(address, sizeof(address), "fault addr 0x%llx ",
-		 iova & ~0xfffULL);
-	return strstr(line, direction) && strstr(line, device) &&
-	       strstr(line, address);
+	return strstr(line, "DMA Write") && strstr(line, device) &&
+	       names_page(line, "fault addr ", iova);
+}
+
+/* One line says who and where, the next one what. *@named: it was that line. */
+static bool is_smmuv3_write(const char *line, const char *device_address,
+			    __u64 iova, bool *named)
+{
+	char device[64];
+	bool was_named = *named;
+
+	snprintf(device, sizeof(device), " client: %s ", device_address);
+	*named = strstr(line, device) && names_page(line, " iova: ", iova);
+	return was_named && strstr(line, " data write ");
 }
 
 bool fault_watch_end(struct fault_watch *watch, const char *device_address,
-		     const char *direction, __u64 iova)
+		     __u64 iova)
 {
 	__u64 give_up_ms = now_ms() + FAULT_WAIT_MS;
-	bool found = false;
+	bool found = watch->log == FAULT_LOG_NONE;
+	bool named = false;
 	char line[8192];
 
+	if (found)
+		return true;
 	while (!found && now_ms() < give_up_ms) {
 		ssize_t length = read(watch->kmsg_fd, line, sizeof(line) - 1);
 
 		if (length > 0) {
 			line[length] = '\0';
-			found = is_fault_of(line, device_address, direction,
-					    iova);
+			found = watch->log == FAULT_LOG_VTD ?
+				is_vtd_write(line, device_address, iova) :
+				is_smmuv3_write(line, device_address, iova,
+						&named);
 		} else if (length < 0 && errno == EAGAIN) {
 			usleep(FAULT_POLL_MS * 1000);
 		} else if (length < 0 && errno != EPIPE) {

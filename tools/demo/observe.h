@@ -27,15 +27,23 @@ long fdinfo_objects(int fd);
 /* How much of the mapping that begins at @memory is in huge pages. */
 long huge_kib(const void *memory);
 
-/* The VT-d driver's report of one DMA that the IOMMU refused. */
+/* What an IOMMU driver writes about a DMA that it refused. */
+enum fault_log {
+	FAULT_LOG_NONE,		/* nothing that could be relied on */
+	FAULT_LOG_VTD,
+	FAULT_LOG_SMMUV3,
+};
+
+/* Its report of one write. Where there is none, beginning and end succeed. */
 struct fault_watch {
+	enum fault_log log;
 	const char *kmsg_path;
 	int kmsg_fd;
 };
 
 int fault_watch_begin(struct fault_watch *watch);
-/* True once a line for this device, direction and page has appeared. */
+/* True once the lines for a write by this device to this page have appeared. */
 bool fault_watch_end(struct fault_watch *watch, const char *device_address,
-		     const char *direction, __u64 iova);
+		     __u64 iova);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * What must not work. Each step first shows that the same DMA does reach memory
  * while it may. That DMA was blocked shows in memory and in the device's
- * buffer, with any IOMMU; the VT-d driver also writes a line about it.
+ * buffer, with any IOMMU; the drivers of VT-d and SMMUv3 also write about it.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,10 +16,36 @@
 #define BLOCKED_OFFSET	0x230
 #define BLOCKED_BYTES	64
 
-static const char *fault_text(const struct demo *demo)
+static enum fault_log fault_log(const struct demo *demo)
 {
-	return demo->iommu == IOMMU_INTEL ?
-	       "; VT-d's fault line names it" : "";
+	switch (demo->iommu) {
+	case IOMMU_INTEL:
+		return FAULT_LOG_VTD;
+	case IOMMU_SMMUV3:
+		return FAULT_LOG_SMMUV3;
+	default:
+		return FAULT_LOG_NONE;
+	}
+}
+
+/* A detached device's DMA is aborted by an SMMUv3 without any event. */
+static enum fault_log fault_log_detached(const struct demo *demo)
+{
+	enum fault_log log = fault_log(demo);
+
+	return log == FAULT_LOG_SMMUV3 ? FAULT_LOG_NONE : log;
+}
+
+static const char *fault_text(enum fault_log log)
+{
+	switch (log) {
+	case FAULT_LOG_VTD:
+		return "; VT-d's fault line names it";
+	case FAULT_LOG_SMMUV3:
+		return "; SMMUv3's event names it";
+	default:
+		return "";
+	}
 }
 
 /*
@@ -29,12 +55,12 @@ static const char *fault_text(const struct demo *demo)
 static bool write_is_blocked(struct demo *demo, const char *page, __u64 iova,
 			     unsigned int kept, const char *what)
 {
-	struct fault_watch watch = { .kmsg_path = demo->kmsg_path };
-	bool watched = demo->iommu == IOMMU_INTEL;
-	int error = 0;
+	struct fault_watch watch = {
+		.log = fault_log(demo),
+		.kmsg_path = demo->kmsg_path,
+	};
+	int error = fault_watch_begin(&watch);
 
-	if (watched)
-		error = fault_watch_begin(&watch);
 	if (error)
 		return failed("the kernel log: %s", error_name(error));
 	error = engine_write_pattern(demo, iova + BLOCKED_OFFSET,
@@ -43,8 +69,7 @@ static bool write_is_blocked(struct demo *demo, const char *page, __u64 iova,
 		return failed("%s: a transfer: %s", what, error_name(error));
 	if (!pattern_holds(page + BLOCKED_OFFSET, BLOCKED_BYTES, kept))
 		return failed("%s: the device wrote to memory", what);
-	if (watched && !fault_watch_end(&watch, demo->edu_device.address,
-					"DMA Write", iova))
+	if (!fault_watch_end(&watch, demo->edu_device.address, iova))
 		return failed("%s: no fault line in the kernel log", what);
 	return true;
 }
@@ -97,7 +122,7 @@ bool story_read_only(struct demo *demo)
 		return failed("unmapping: %s", error_name(error));
 	memory_free(read_page, 2 * PAGE_BYTES);
 	return held("the engine reads the memory; what it writes does not arrive%s",
-		    fault_text(demo));
+		    fault_text(fault_log(demo)));
 }
 
 bool story_unmapped(struct demo *demo)
@@ -119,7 +144,7 @@ bool story_unmapped(struct demo *demo)
 		return false;
 	memory_free(page, PAGE_BYTES);
 	return held("a write arrives while the page is mapped, not after it is unmapped%s",
-		    fault_text(demo));
+		    fault_text(fault_log(demo)));
 }
 
 /*
@@ -128,14 +153,14 @@ bool story_unmapped(struct demo *demo)
  */
 static bool detached_dma(struct demo *demo, const char *page)
 {
-	struct fault_watch watch = { .kmsg_path = demo->kmsg_path };
-	bool watched = demo->iommu == IOMMU_INTEL;
+	struct fault_watch watch = {
+		.log = fault_log_detached(demo),
+		.kmsg_path = demo->kmsg_path,
+	};
 	const __u64 iova = STEP_IOVA + BLOCKED_OFFSET;
 	struct vfio_device *edu = &demo->edu_device;
-	int error = 0;
+	int error = fault_watch_begin(&watch);
 
-	if (watched)
-		error = fault_watch_begin(&watch);
 	if (error)
 		return failed("the kernel log: %s", error_name(error));
 	error = edu_write_memory(edu, iova, BLOCKED_BYTES);
@@ -143,8 +168,7 @@ static bool detached_dma(struct demo *demo, const char *page)
 		return failed("a write: %s", error_name(error));
 	if (!pattern_holds(page + BLOCKED_OFFSET, BLOCKED_BYTES, 60))
 		return failed("the device wrote to memory");
-	if (watched && !fault_watch_end(&watch, edu->address, "DMA Write",
-					STEP_IOVA))
+	if (!fault_watch_end(&watch, edu->address, STEP_IOVA))
 		return failed("a write: no fault line in the kernel log");
 	error = edu_read_memory(edu, iova, BLOCKED_BYTES);
 	if (error)
@@ -189,7 +213,7 @@ bool story_detached(struct demo *demo)
 		return failed("unmapping: %s", error_name(error));
 	memory_free(page, PAGE_BYTES);
 	return held("the engine neither writes nor reads memory%s; attached again it does",
-		    fault_text(demo));
+		    fault_text(fault_log_detached(demo)));
 }
 
 /*
@@ -285,6 +309,7 @@ static int map_page(struct demo *demo, __u32 ioas_id, __u64 iova,
 
 bool story_refusals(struct demo *demo)
 {
+	const struct iommu_iova_range window = interrupt_window(demo);
 	const __u32 ioas_id = demo->ioas_id;
 	const long pinned = machine_pinned_pages();
 	/* None of them depends on another, in whatever order they run. */
@@ -307,7 +332,17 @@ bool story_refusals(struct demo *demo)
 		{ "mapping at an odd IOVA",
 		  map_page(demo, ioas_id, STEP_IOVA + 1, PAGE_BYTES), -EINVAL },
 		{ "mapping where interrupts go",
-		  map_page(demo, ioas_id, 0xfee00000, PAGE_BYTES), -EINVAL },
+		  map_page(demo, ioas_id, window.start, PAGE_BYTES), -EINVAL },
+		{ "mapping into the last page of where they go",
+		  map_page(demo, ioas_id, window.last + 1 - PAGE_BYTES,
+			   2 * PAGE_BYTES), -EINVAL },
+		{ "copying to where they go",
+		  ioas_copy_at(demo->iommufd, ioas_id, window.start, ioas_id,
+			       MEMORY_IOVA, PAGE_BYTES, DMA_READ_WRITE),
+		  -EINVAL },
+		{ "unmapping where they go",
+		  ioas_unmap_exactly(demo->iommufd, ioas_id, window.start,
+				     PAGE_BYTES), -ENOENT },
 		{ "mapping past the last address",
 		  map_page(demo, ioas_id, -PAGE_BYTES, 2 * PAGE_BYTES),
 		  -EOVERFLOW },

@@ -19,23 +19,30 @@ static const char *nvme_error_name(int error)
 	return error < 0 ? error_name(error) : "the disk reports an error";
 }
 
+int disk_start(struct demo *demo)
+{
+	struct nvme *nvme = &demo->nvme;
+	int error;
+
+	error = nvme_start(nvme, &demo->nvme_device, demo->nvme_memory,
+			   demo->nvme_memory_iova);
+	if (!error)
+		error = nvme_identify(nvme);
+	if (!error)
+		error = nvme_create_io_queue(nvme);
+	return error;
+}
+
 bool story_identify(struct demo *demo)
 {
 	struct nvme *nvme = &demo->nvme;
 	__u64 disk_bytes;
 	int error;
 
-	error = nvme_start(nvme, &demo->nvme_device, demo->nvme_memory,
-			   demo->nvme_memory_iova);
+	error = disk_start(demo);
 	if (error)
-		return failed("starting the controller: %s",
+		return failed("starting the controller, identify, creating a queue: %s",
 			      nvme_error_name(error));
-	error = nvme_identify(nvme);
-	if (error)
-		return failed("identify: %s", nvme_error_name(error));
-	error = nvme_create_io_queue(nvme);
-	if (error)
-		return failed("creating a queue: %s", nvme_error_name(error));
 
 	disk_bytes = nvme->nr_blocks * nvme->block_bytes;
 	if (!nvme->model[0] || !nvme->serial[0])

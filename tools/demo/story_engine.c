@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The DMA engine: copies between memory and its own buffer, and says so with
- * an interrupt. Then the same with other ways to give it an address space.
+ * The DMA engine: copies between memory and its own buffer. Then the same with
+ * other ways to give it an address space.
  */
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "demo.h"
 #include "edu.h"
@@ -155,80 +152,6 @@ bool story_scattered(struct demo *demo)
 		return failed("memory is not what the transfers should have made of it");
 	return held("%d IOVA pages on shuffled memory: %u odd copies across pages, %lu bytes right",
 		    SCATTERED_PAGES, nr_transfers, SCATTERED_BYTES);
-}
-
-#define INTERRUPT_TIMEOUT_MS 5000
-
-/* How many interrupts came; 0 after a while without. */
-static __u64 wait_interrupts(int fd)
-{
-	struct pollfd waiting = { .fd = fd, .events = POLLIN };
-	__u64 nr_interrupts = 0;
-
-	if (poll(&waiting, 1, INTERRUPT_TIMEOUT_MS) == 1 &&
-	    read(fd, &nr_interrupts, sizeof(nr_interrupts)) < 0)
-		return 0;
-	return nr_interrupts;
-}
-
-/* One interrupt that says @bits, and none left once it is acknowledged. */
-static bool one_interrupt(struct vfio_device *edu, int fd, __u32 bits)
-{
-	__u64 nr_interrupts = wait_interrupts(fd);
-	__u32 status = edu_interrupt_status(edu);
-
-	edu_acknowledge_interrupt(edu, status);
-	if (nr_interrupts != 1 || status != bits)
-		return failed("%llu interrupts with status 0x%x: want one with 0x%x",
-			      nr_interrupts, status, bits);
-	if (edu_interrupt_status(edu))
-		return failed("the interrupt cannot be acknowledged");
-	return true;
-}
-
-static bool interrupts(struct demo *demo, int fd)
-{
-	const __u64 iova = MEMORY_IOVA + WORK_OFFSET;
-	struct vfio_device *edu = &demo->edu_device;
-	const size_t nr_bytes = 1000;
-	int error;
-
-	edu_raise_interrupt(edu, 0x5a);
-	if (!one_interrupt(edu, fd, 0x5a))
-		return false;
-
-	memset(demo->memory + WORK_OFFSET, 0, nr_bytes);
-	error = engine_load(demo, nr_bytes, 4);
-	if (!error)
-		error = edu_write_memory_interrupt(edu, iova, nr_bytes);
-	if (error)
-		return failed("a transfer: %s", error_name(error));
-	if (!one_interrupt(edu, fd, EDU_INTERRUPT_BY_DMA))
-		return false;
-	if (!pattern_holds(demo->memory + WORK_OFFSET, nr_bytes, 4))
-		return failed("the interrupt came, the data did not");
-	return held("by eventfd: one MSI asked for, one ending a DMA whose data had arrived");
-}
-
-bool story_interrupt(struct demo *demo)
-{
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	bool good;
-	int error;
-
-	if (fd < 0)
-		return failed("eventfd: %s", error_name(-errno));
-	error = vfio_set_msi_eventfd(&demo->edu_device, fd);
-	if (error) {
-		close(fd);
-		return failed("turning MSI on: %s", error_name(error));
-	}
-	good = interrupts(demo, fd);
-	error = vfio_set_msi_eventfd(&demo->edu_device, -1);
-	close(fd);
-	if (good && error)
-		return failed("turning MSI off: %s", error_name(error));
-	return good;
 }
 
 #define STEP_BYTES	(4 * PAGE_BYTES)

@@ -106,12 +106,17 @@ bool story_bind_twice(struct demo *demo)
 	return held("again: refused, to this context and to a second one (EINVAL)");
 }
 
+/* Bits of registers, from the architecture's chapter 6.3. */
+#define IDR0_STAGE_1		0x2
+#define IDR5_PAGES_OF_4K	0x10
+
 bool story_hw_info(struct demo *demo)
 {
 	/* Longer than any kernel's answer: the rest has to come back zero. */
 	union {
 		struct iommu_hw_info_vtd vtd;
 		struct iommu_hw_info_amd amd;
+		struct iommu_hw_info_arm_smmuv3 smmuv3;
 		unsigned char bytes[256];
 	} data;
 	__u32 data_bytes = sizeof(data);
@@ -145,6 +150,17 @@ bool story_hw_info(struct demo *demo)
 				      type, data_bytes, data.amd.efr);
 		return held("AMD-Vi, extended features 0x%llx and 0x%llx",
 			    data.amd.efr, data.amd.efr2);
+	case IOMMU_SMMUV3:
+		if (type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3 ||
+		    data_bytes < sizeof(data.smmuv3) ||
+		    !(data.smmuv3.idr[0] & IDR0_STAGE_1) ||
+		    !(data.smmuv3.idr[5] & IDR5_PAGES_OF_4K))
+			return failed("type %u, %u bytes, IDR0 0x%x, IDR5 0x%x: want SMMUv3's, stage 1, 4 KiB",
+				      type, data_bytes, data.smmuv3.idr[0],
+				      data.smmuv3.idr[5]);
+		return held("SMMUv3, IDR0 0x%x, IDR1 0x%x, IDR3 0x%x, IDR5 0x%x",
+			    data.smmuv3.idr[0], data.smmuv3.idr[1],
+			    data.smmuv3.idr[3], data.smmuv3.idr[5]);
 	default:
 		if (type != IOMMU_HW_INFO_TYPE_NONE || data_bytes)
 			return failed("type %u, %u bytes: virtio-iommu has no answer of its own",
@@ -250,11 +266,43 @@ static void ranges_text(const struct iova_ranges *ranges, char *text,
 				 ranges->range[i].start, ranges->range[i].last);
 }
 
-/* On x86 no IOMMU translates where interrupts go: it cannot be usable. */
-#define MSI_WINDOW	0xfee00000UL
+static bool touches_a_range(const struct iova_ranges *ranges,
+			    const struct iommu_iova_range *window)
+{
+	__u32 i;
+
+	for (i = 0; i < ranges->nr_ranges; i++)
+		if (window->start <= ranges->range[i].last &&
+		    window->last >= ranges->range[i].start)
+			return true;
+	return false;
+}
+
+/* All that lies around it is there. */
+static bool left_out_exactly(const struct iova_ranges *ranges,
+			     const struct iommu_iova_range *window)
+{
+	return !touches_a_range(ranges, window) &&
+	       inside_a_range(ranges, window->start - PAGE_BYTES, PAGE_BYTES) &&
+	       inside_a_range(ranges, window->last + 1, PAGE_BYTES);
+}
+
+/*
+ * On x86 an interrupt is a write that the IOMMU tells from others by where it
+ * goes, and does not translate. On arm64 it is a write like any other, to the
+ * doorbell of an interrupt controller; software chooses where in this window
+ * the device sees the doorbell, and maps it there.
+ */
+struct iommu_iova_range interrupt_window(const struct demo *demo)
+{
+	if (demo->iommu == IOMMU_SMMUV3)
+		return (struct iommu_iova_range){ 0x8000000, 0x80fffff };
+	return (struct iommu_iova_range){ 0xfee00000, 0xfeefffff };
+}
 
 bool story_ranges(struct demo *demo)
 {
+	const struct iommu_iova_range window = interrupt_window(demo);
 	struct iova_ranges ranges;
 	char text[512] = "";
 	int error;
@@ -263,17 +311,17 @@ bool story_ranges(struct demo *demo)
 	if (error)
 		return failed("IOAS_IOVA_RANGES: %s", error_name(error));
 	ranges_text(&ranges, text, sizeof(text));
-	if (inside_a_range(&ranges, MSI_WINDOW, PAGE_BYTES))
-		return failed("%s: interrupts go to 0x%lx, which must be left out",
-			      text, MSI_WINDOW);
+	if (!left_out_exactly(&ranges, &window))
+		return failed("%s: interrupts go to 0x%llx-0x%llx, which alone must be left out there",
+			      text, window.start, window.last);
 	if (!inside_a_range(&ranges, MEMORY_IOVA, MEMORY_BYTES) ||
 	    !inside_a_range(&ranges, demo->nvme_memory_iova,
 			    NVME_MEMORY_BYTES))
 		return failed("%s: what is mapped must be inside", text);
 	if (!ranges.alignment || PAGE_BYTES % ranges.alignment)
 		return failed("an alignment of %llu bytes", ranges.alignment);
-	return held("%s, aligned to %llu bytes; without the interrupts' 0x%lx",
-		    text, ranges.alignment, MSI_WINDOW);
+	return held("%s, aligned to %llu bytes; without the interrupts' 0x%llx-0x%llx",
+		    text, ranges.alignment, window.start, window.last);
 }
 
 bool story_pinned(struct demo *demo)
