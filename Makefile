@@ -5,7 +5,8 @@
 IOMMU ?= intel
 
 help:
-	@echo 'make run [IOMMU=intel|virtio|amd]  build a kernel with this iommufd, boot it, drive'
+	@echo 'make run [IOMMU=intel|virtio|amd|smmuv3]'
+	@echo '                                   build a kernel with this iommufd, boot it, drive'
 	@echo '                                   an NVMe disk and a DMA engine through it'
 	@echo 'make check [ONLY="part ..."]       every test; the parts: $(shell tools/check --list)'
 	@echo 'make kunit [FILTER=glob]           the unit tests alone, by the kernel'\''s kunit.py'
