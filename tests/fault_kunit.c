@@ -818,10 +818,7 @@ static void a_slow_reader_stops_nobody_L53(struct kunit *test)
 	read->queue = queue;
 	read->mm = current->mm;
 	init_completion(&read->done);
-	read->address = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE,
-				      PROT_READ | PROT_WRITE,
-				      MAP_ANONYMOUS | MAP_PRIVATE, 0);
-	KUNIT_ASSERT_NE(test, 0, read->address);
+	read->address = test_mmap(test, PAGE_SIZE, PROT_READ | PROT_WRITE);
 	attach(test, bench, 0);
 	cookie = report_two(test, bench, 0);
 

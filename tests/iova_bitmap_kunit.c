@@ -19,6 +19,8 @@
 #include <linux/unaligned.h>
 #include <linux/vmalloc.h>
 
+#include "support.h"
+
 /* More than a window of iova_bitmap.c, which is 1 MiB. */
 #define LARGE_BYTES (SZ_1M + SZ_128K)
 #define SMALL_BYTES (4 * PAGE_SIZE)
@@ -77,11 +79,7 @@ static void make_area(struct kunit *test, struct area *area, size_t size)
 	area->size = size;
 	area->model = test_buffer(test, size);
 	area->actual = test_buffer(test, size);
-	area->addr = kunit_vm_mmap(test, NULL, 0, size + PAGE_SIZE,
-				   PROT_READ | PROT_WRITE,
-				   MAP_ANONYMOUS | MAP_PRIVATE, 0);
-	KUNIT_ASSERT_NE(test, area->addr, 0);
-	KUNIT_ASSERT_LT(test, area->addr, (unsigned long)TASK_SIZE);
+	area->addr = test_mmap(test, size + PAGE_SIZE, PROT_READ | PROT_WRITE);
 	KUNIT_ASSERT_EQ(test, 0, vm_munmap(area->addr + size, PAGE_SIZE));
 }
 
@@ -408,9 +406,7 @@ static void bad_memory_is_refused(struct kunit *test)
 	spec.offset = -sizeof(u64) - area.addr;
 	KUNIT_EXPECT_EQ(test, -EFAULT, PTR_ERR(begin(&area, &spec)));
 
-	read_only = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ,
-				  MAP_ANONYMOUS | MAP_PRIVATE, 0);
-	KUNIT_ASSERT_NE(test, read_only, 0);
+	read_only = test_mmap(test, PAGE_SIZE, PROT_READ);
 	spec.offset = read_only - area.addr;
 	KUNIT_EXPECT_EQ(test, -EFAULT, PTR_ERR(begin(&area, &spec)));
 }

@@ -24,6 +24,7 @@
 
 #include "../iommufd_private.h"
 #include "../selftest.h"
+#include "support.h"
 
 /**
  * struct mock_test - what each test case has
@@ -116,10 +117,7 @@ static inline unsigned long mock_user_memory(struct kunit *test,
 	contents = kunit_kmalloc(test, length, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, contents);
 	memset(contents, byte, length);
-	address = kunit_vm_mmap(test, NULL, 0, length, PROT_READ | PROT_WRITE,
-				MAP_ANONYMOUS | MAP_PRIVATE, 0);
-	KUNIT_ASSERT_NE(test, 0, address);
-	KUNIT_ASSERT_LT(test, address, (unsigned long)TASK_SIZE);
+	address = test_mmap(test, length, PROT_READ | PROT_WRITE);
 	KUNIT_ASSERT_EQ(test, 0, copy_to_user((void __user *)address, contents,
 					      length));
 	kunit_kfree(test, contents);

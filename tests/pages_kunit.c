@@ -629,7 +629,7 @@ static void copy_does_not_trust_old_runs(struct kunit *test)
 	struct real_source *real;
 	u64 *words, value = 1;
 
-	KUNIT_ASSERT_EQ(test, 0, kunit_attach_mm());
+	test_mm(test);
 	real = kzalloc_obj(*real);
 	KUNIT_ASSERT_NOT_NULL(test, real);
 	real->test = test;
@@ -963,7 +963,7 @@ static void modes_of_new_sources(struct kunit *test)
 	struct pin_source *source;
 	unsigned int mode;
 
-	KUNIT_ASSERT_EQ(test, 0, kunit_attach_mm());
+	test_mm(test);
 	new = prepare_creds();
 	KUNIT_ASSERT_NOT_NULL(test, new);
 	cap_lower(new->cap_effective, CAP_IPC_LOCK);
@@ -1009,10 +1009,7 @@ static void make_user_memory(struct kunit *test, struct user_memory *user,
 	unsigned long i;
 
 	user->ctx = test_ctx(test);
-	user->address = kunit_vm_mmap(test, NULL, 0, USER_PAGES * PAGE_SIZE,
-				      prot, MAP_ANONYMOUS | MAP_PRIVATE, 0);
-	KUNIT_ASSERT_NE(test, 0, user->address);
-	KUNIT_ASSERT_LT(test, user->address, (unsigned long)TASK_SIZE);
+	user->address = test_mmap(test, USER_PAGES * PAGE_SIZE, prot);
 	user->pages = test_zalloc(test, USER_PAGES * sizeof(*user->pages));
 	user->expected = test_zalloc(test, USER_PAGES * sizeof(*user->pages));
 	user->source = user_source(user, prot & PROT_WRITE);

@@ -31,7 +31,7 @@ static struct file *make_file(struct kunit *test)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, put_file,
 							   file));
-	KUNIT_ASSERT_EQ(test, 0, kunit_attach_mm());
+	test_mm(test);
 	return file;
 }
 

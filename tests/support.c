@@ -5,6 +5,8 @@
 #include <linux/debugfs.h>
 #include <linux/fault-inject.h>
 #include <linux/kthread.h>
+#include <linux/mman.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
@@ -28,6 +30,33 @@ void *test_zalloc(struct kunit *test, size_t bytes)
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_vmalloc,
 							   buffer));
 	return buffer;
+}
+
+/*
+ * An mm for the test's thread. What KUnit attaches has one reference more than
+ * the thread's end puts, so that each test would leak its mm. x86 hides it from
+ * kmemleak, since the page of the pgd points back to the mm.
+ */
+void test_mm(struct kunit *test)
+{
+	if (current->mm)
+		return;
+	KUNIT_ASSERT_EQ(test, 0, kunit_attach_mm());
+	mmdrop(current->mm);
+}
+
+/* Private memory of that mm, where user space's would be. */
+unsigned long test_mmap(struct kunit *test, unsigned long length,
+			unsigned long prot)
+{
+	unsigned long address;
+
+	test_mm(test);
+	address = kunit_vm_mmap(test, NULL, 0, length, prot,
+				MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, 0, address);
+	KUNIT_ASSERT_LT(test, address, (unsigned long)TASK_SIZE);
+	return address;
 }
 
 struct test_context {
@@ -386,7 +415,7 @@ struct pin_source *fake_source(struct fake_memory *memory,
 	struct kunit *test = memory->test;
 	struct fake_source *fake;
 
-	KUNIT_ASSERT_EQ(test, 0, kunit_attach_mm());
+	test_mm(test);
 	fake = kzalloc_obj(*fake);
 	KUNIT_ASSERT_NOT_NULL(test, fake);
 	fake->memory = memory;

@@ -23,6 +23,9 @@ struct iommufd_ctx *test_ctx(struct kunit *test);
 struct iommufd_ioas *test_ioas(struct kunit *test, struct iommufd_ctx *ctx);
 void *test_zalloc(struct kunit *test, size_t bytes);
 void test_set_memlock_pages(unsigned long nr);
+void test_mm(struct kunit *test);
+unsigned long test_mmap(struct kunit *test, unsigned long length,
+			unsigned long prot);
 
 /* Something that another thread does. */
 struct test_thread {
