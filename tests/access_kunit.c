@@ -447,6 +447,8 @@ struct unmapper {
 	struct iova_range range;
 	unsigned long unmapped_bytes;
 	struct task_struct *task;
+	/* A new kthread may sleep before it runs the function. */
+	struct completion begun;
 	struct completion done;
 	int result;
 };
@@ -456,6 +458,7 @@ static int unmapper_thread(void *data)
 	struct unmapper *unmapper = data;
 
 	allow_kernel_signal(SIGKILL);
+	complete(&unmapper->begun);
 	unmapper->result = ioas_unmap(unmapper->ioas, unmapper->range,
 				      &unmapper->unmapped_bytes);
 	complete(&unmapper->done);
@@ -467,11 +470,13 @@ static void start_unmapper(struct kunit *test, struct unmapper *unmapper,
 {
 	unmapper->ioas = driver->ioas;
 	unmapper->range = (struct iova_range){ LOW_IOVA, END_IOVA - 1 };
+	init_completion(&unmapper->begun);
 	init_completion(&unmapper->done);
 	unmapper->task = kthread_run(unmapper_thread, unmapper,
 				     "iommufd-unmap");
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, unmapper->task);
 	get_task_struct(unmapper->task);
+	wait_for_completion(&unmapper->begun);
 }
 
 static int join_unmapper(struct unmapper *unmapper)

@@ -780,6 +780,7 @@ static void the_command_is_undone_L2(struct kunit *test)
  * @mm: whose memory
  * @address: where
  * @result: what the read answered
+ * @begun: the thread is about to read; a new kthread may sleep before it runs
  * @done: it has
  */
 struct slow_read {
@@ -787,6 +788,7 @@ struct slow_read {
 	struct mm_struct *mm;
 	unsigned long address;
 	ssize_t result;
+	struct completion begun;
 	struct completion done;
 };
 
@@ -795,6 +797,7 @@ static int slow_reader(void *data)
 	struct slow_read *read = data;
 
 	kthread_use_mm(read->mm);
+	complete(&read->begun);
 	read->result = read_at(read->queue, read->address, RECORD_BYTES);
 	kthread_unuse_mm(read->mm);
 	complete(&read->done);
@@ -817,6 +820,7 @@ static void a_slow_reader_stops_nobody_L53(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, read);
 	read->queue = queue;
 	read->mm = current->mm;
+	init_completion(&read->begun);
 	init_completion(&read->done);
 	read->address = test_mmap(test, PAGE_SIZE, PROT_READ | PROT_WRITE);
 	attach(test, bench, 0);
@@ -827,6 +831,7 @@ static void a_slow_reader_stops_nobody_L53(struct kunit *test)
 	get_task_struct(task);
 	mmap_write_lock(current->mm);
 	wake_up_process(task);
+	wait_for_completion(&read->begun);
 	mock_wait_asleep(task, &read->done);
 	KUNIT_EXPECT_FALSE(test, completion_done(&read->done));
 	report(test, bench, 0, 3);
