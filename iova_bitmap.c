@@ -80,10 +80,17 @@
  * @window_index: number of the first pinned page
  * @nr_pinned: how many pages are pinned: all of a window, or none
  * @max_pages: pages of the longest window
+ * @recent: the page whose bits were set last
+ * @recent.page: the page
+ * @recent.words: where it is
+ * @recent.iova: address that the first bit in it stands for
+ * @recent.nr_bytes: how many addresses have their bits in it, 0 if there is no
+ *                   such page
+ * @recent.bit: number of the first bit in the page
  * @pages: the pinned pages
  *
  * One thread uses it, so nothing here has a lock. All but @error, @window_index,
- * @nr_pinned and @pages is constant.
+ * @nr_pinned, @recent and @pages is constant.
  */
 struct iova_bitmap {
 	unsigned long iova;
@@ -98,6 +105,13 @@ struct iova_bitmap {
 	unsigned long window_index;
 	unsigned int nr_pinned;
 	unsigned int max_pages;
+	struct {
+		struct page *page;
+		unsigned long *words;
+		unsigned long iova;
+		unsigned long nr_bytes;
+		unsigned long bit;
+	} recent;
 	struct page *pages[] __counted_by(max_pages);
 };
 
@@ -105,6 +119,7 @@ static void unpin_window(struct iova_bitmap *bitmap)
 {
 	unpin_user_pages_dirty_lock(bitmap->pages, bitmap->nr_pinned, true);
 	bitmap->nr_pinned = 0;
+	bitmap->recent.nr_bytes = 0;
 }
 
 /* Pins the window that begins with page @window_index, in place of the present */
@@ -149,28 +164,55 @@ static struct page *pinned_page(struct iova_bitmap *bitmap,
 	return bitmap->pages[page_index - window_index];
 }
 
+static void set_bits_of_word(unsigned long *words, unsigned int index,
+			     unsigned long mask)
+{
+	unsigned long *word = &words[index ^ WORD_SWAP];
+
+	if ((READ_ONCE(*word) & mask) != mask)
+		atomic_long_or(mask, (atomic_long_t *)word);
+}
+
 /* Sets the bits @first to @last of a page, others keep their value */
 static void set_bits_of_page(struct page *page, unsigned int first,
 			     unsigned int last)
 {
 	unsigned long *words = kmap_local_page(page);
-	unsigned int first_word = BIT_WORD(first);
-	unsigned int last_word = BIT_WORD(last);
+	unsigned long mask = BITMAP_FIRST_WORD_MASK(first);
 	unsigned int index;
 
-	for (index = first_word; index <= last_word; index++) {
-		unsigned long *word = &words[index ^ WORD_SWAP];
-		unsigned long mask = ~0UL;
-
-		if (index == first_word)
-			mask &= BITMAP_FIRST_WORD_MASK(first);
-		if (index == last_word)
-			mask &= BITMAP_LAST_WORD_MASK(last + 1);
-		if ((READ_ONCE(*word) & mask) != mask)
-			atomic_long_or(mask, (atomic_long_t *)word);
+	for (index = BIT_WORD(first); index < BIT_WORD(last); index++) {
+		set_bits_of_word(words, index, mask);
+		mask = ~0UL;
 	}
+	set_bits_of_word(words, index, mask & BITMAP_LAST_WORD_MASK(last + 1));
 	flush_dcache_page(page);
 	kunmap_local(words);
+}
+
+/*
+ * The next bit is most often in the same page: be quick to find it there. It needs
+ * a page that stays where it is, and words that are in order.
+ */
+static void remember_page(struct iova_bitmap *bitmap, struct page *page,
+			  unsigned long page_index)
+{
+	u64 first_bit = max(page_index * (u64)BITS_PER_PAGE,
+			    (u64)bitmap->first_bit);
+	unsigned long offset = (unsigned long)(first_bit - bitmap->first_bit)
+			       << bitmap->page_shift;
+	unsigned long last_offset = bitmap->length_bytes - 1 - offset;
+	unsigned int nr_bits = BITS_PER_PAGE - first_bit % BITS_PER_PAGE;
+
+	if (IS_ENABLED(CONFIG_HIGHMEM) || WORD_SWAP)
+		return;
+	if (last_offset >> bitmap->page_shift >= nr_bits)
+		last_offset = ((unsigned long)nr_bits << bitmap->page_shift) - 1;
+	bitmap->recent.page = page;
+	bitmap->recent.words = page_address(page);
+	bitmap->recent.iova = bitmap->iova + offset;
+	bitmap->recent.nr_bytes = last_offset + 1;
+	bitmap->recent.bit = first_bit % BITS_PER_PAGE;
 }
 
 /**
@@ -283,24 +325,9 @@ int iova_bitmap_for_each(struct iova_bitmap *bitmap, void *opaque,
 }
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_for_each, "IOMMUFD");
 
-/**
- * iova_bitmap_set - set the bits of a range
- * @bitmap: the bitmap
- * @iova: where the range begins
- * @length: bytes of the range; zero sets nothing
- *
- * Sets each bit that stands for at least one address of the range. Parts of the
- * range before or behind the bitmap do not matter, since the page that a driver
- * finds dirty may be larger than what was asked for.
- *
- * Cannot report a failure: the first one is kept for iova_bitmap_for_each() to
- * return, and from then on no bit is set.
- *
- * Context: That of iova_bitmap_alloc(). Sleeps and faults user pages in only for
- * a bitmap of more than one window.
- */
-void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
-		     size_t length)
+/* Whatever part of a range the bitmap has, in whatever pages. */
+static noinline void set_anywhere(struct iova_bitmap *bitmap, unsigned long iova,
+				  size_t length)
 {
 	unsigned long bitmap_last = bitmap->iova + (bitmap->length_bytes - 1);
 	unsigned long last_iova;
@@ -329,7 +356,43 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
 		}
 		set_bits_of_page(page, bit % BITS_PER_PAGE,
 				 last_of_page % BITS_PER_PAGE);
+		remember_page(bitmap, page, bit / BITS_PER_PAGE);
 		bit = last_of_page + 1;
+	}
+}
+
+/**
+ * iova_bitmap_set - set the bits of a range
+ * @bitmap: the bitmap
+ * @iova: where the range begins
+ * @length: bytes of the range; zero sets nothing
+ *
+ * Sets each bit that stands for at least one address of the range. Parts of the
+ * range before or behind the bitmap do not matter, since the page that a driver
+ * finds dirty may be larger than what was asked for.
+ *
+ * Cannot report a failure: the first one is kept for iova_bitmap_for_each() to
+ * return, and from then on no bit is set.
+ *
+ * Context: That of iova_bitmap_alloc(). Sleeps and faults user pages in only for
+ * a bitmap of more than one window.
+ */
+void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova,
+		     size_t length)
+{
+	unsigned long first = iova - bitmap->recent.iova;
+	unsigned long last = first + length - 1;
+
+	/* A range that is empty or wraps ends before it begins. */
+	if (last >= bitmap->recent.nr_bytes || last < first ||
+	    first >> bitmap->page_shift != last >> bitmap->page_shift) {
+		set_anywhere(bitmap, iova, length);
+		return;
+	}
+	first = (first >> bitmap->page_shift) + bitmap->recent.bit;
+	if (!test_bit(first, bitmap->recent.words)) {
+		set_bit(first, bitmap->recent.words);
+		flush_dcache_page(bitmap->recent.page);
 	}
 }
 EXPORT_SYMBOL_NS_GPL(iova_bitmap_set, "IOMMUFD");

@@ -295,6 +295,83 @@ static void single_bits_L33(struct kunit *test)
 	}
 }
 
+/* A bit, so that its page is the one used last, and then a range. */
+static void set_after(struct kunit *test, struct area *area,
+		      struct bitmap_spec *spec, unsigned long first,
+		      unsigned long iova, size_t length)
+{
+	struct set_list list = {
+		.nr = 2,
+		.sets = { { first, 1 }, { iova, length } },
+	};
+
+	memset(area->model, 0, area->size);
+	KUNIT_ASSERT_EQ(test, 0, clear_user((void __user *)area->addr,
+					    area->size));
+	run_and_compare(test, area, spec, &list);
+	if (test->status == KUNIT_FAILURE)
+		kunit_info(test, "page %#lx offset %#zx: %#lx, then %#lx length %#zx\n",
+			   spec->page_size, spec->offset, first, iova, length);
+}
+
+static void edges_from(struct kunit *test, struct area *area,
+		       struct bitmap_spec *spec, unsigned long first)
+{
+	const unsigned long page = spec->page_size;
+	const unsigned long end = spec->iova + spec->length;
+	const unsigned long middle = spec->iova + spec->length / 2;
+	/* Where bits begin that are at the front of a page of the bitmap. */
+	const unsigned long seam = spec->iova +
+		(PAGE_SIZE - spec->offset) * 8 * page;
+	const unsigned long places[] = {
+		spec->iova - page, spec->iova - 1, spec->iova, spec->iova + 1,
+		middle, seam - page, seam - 1, seam, seam + page - 1,
+		seam + page, end - page, end - 1, end, end + 1, end + page - 1,
+		end + page,
+	};
+	const size_t lengths[] = {
+		0, 1, 2, page - 1, page, page + 1, 2 * page, spec->length,
+		ULONG_MAX / 2, -middle, ULONG_MAX,
+	};
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		for (j = 0; j < ARRAY_SIZE(lengths); j++) {
+			set_after(test, area, spec, first, places[i],
+				  lengths[j]);
+			if (test->status == KUNIT_FAILURE)
+				return;
+		}
+}
+
+/* L33, L34: around the ends of a bitmap and of its pages, from everywhere */
+static void edges_L33_L34(struct kunit *test)
+{
+	static const unsigned int page_shifts[] = { 4, 12 };
+	struct area area;
+	unsigned int i;
+
+	make_area(test, &area, 2 * PAGE_SIZE);
+	for (i = 0; i < ARRAY_SIZE(page_shifts); i++) {
+		struct bitmap_spec spec = {
+			.iova = SZ_16M + 3,
+			.page_size = BIT(page_shifts[i]),
+			.offset = PAGE_SIZE - 8,
+		};
+		unsigned long last_bit = 100 * spec.page_size;
+
+		/* The last bit stands for less than a page. */
+		spec.length = last_bit + spec.page_size / 2;
+		edges_from(test, &area, &spec, spec.iova);
+		edges_from(test, &area, &spec, spec.iova + last_bit);
+		/* The end of the bitmap, of the page and of the area. */
+		spec.length = 28 * spec.page_size;
+		spec.offset = round_down(2 * PAGE_SIZE - spec_nr_bytes(&spec),
+					 DATA_ALIGN);
+		edges_from(test, &area, &spec, spec.iova + spec.page_size);
+	}
+}
+
 /* L33: windows are crossed upwards, downwards and in the middle of a range */
 static void several_windows_L33(struct kunit *test)
 {
@@ -460,6 +537,7 @@ static void free_of_nothing(struct kunit *test)
 static struct kunit_case iova_bitmap_cases[] = {
 	KUNIT_CASE(random_bitmaps_match_model_L33),
 	KUNIT_CASE(single_bits_L33),
+	KUNIT_CASE_SLOW(edges_L33_L34),
 	KUNIT_CASE(several_windows_L33),
 	KUNIT_CASE(whole_bitmap_L33),
 	KUNIT_CASE(lengths_L34),
