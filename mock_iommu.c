@@ -372,7 +372,7 @@ static int domain_init(struct mock_domain *mock, u32 pagetable_type)
 	mock->pt.ops = &mock->counting;
 
 	/* Entries of just these sizes, so that tests can tell which they hit. */
-	mock->domain.pgsize_bitmap = MOCK_PAGE_SIZE;
+	mock->domain.pgsize_bitmap = MOCK_PAGE_SIZE | PAGE_SIZE;
 	if (pagetable_type == MOCK_IOMMUPT_HUGE)
 		mock->domain.pgsize_bitmap |= MOCK_HUGE_PAGE_SIZE;
 	mock->domain.geometry.aperture_start = MOCK_APERTURE_START;

@@ -34,6 +34,8 @@
 /* Many areas: a page each, and a page between two of them; from the bottom. */
 #define PINNED_BYTES	(256 * PAGE_BYTES)
 #define PINNED_PAGES	((double)(PINNED_BYTES / PAGE_BYTES))
+/* The mock IOMMU's pages are of 2 KiB. */
+#define DIRTY_BITMAP_BYTES	(MAPPED_BYTES / (PAGE_BYTES / 2) / 8)
 #define RECORDED_BYTES	(512 * HUGE_BYTES)
 #define RECORDED_PAGES	((double)(RECORDED_BYTES / PAGE_BYTES))
 #define NR_AREAS	65536
@@ -357,6 +359,139 @@ static void bench_access(struct setup *setup)
 		memory_free(memory, MAPPED_BYTES);
 }
 
+/* ---------------------------------------------------------------- dirty */
+
+/* Where the mock IOMMU reaches, whose page tables record what is written. */
+#define DIRTY_IOVA	(1UL << 30)
+
+struct dirty_setup {
+	struct setup *setup;
+	__u32 hwpt_id;
+	unsigned char *bitmap;
+};
+
+static int open_mock(struct setup *setup, struct dirty_setup *dirty)
+{
+	struct iommu_test_cmd args = {
+		.op = IOMMU_TEST_OP_MOCK_DOMAIN,
+		.id = setup->ioas_id,
+	};
+	struct iommu_hwpt_alloc hwpt = {
+		.size = sizeof(hwpt),
+		.flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+		.pt_id = setup->ioas_id,
+	};
+	struct iommu_hwpt_set_dirty_tracking tracking = {
+		.size = sizeof(tracking),
+		.flags = IOMMU_HWPT_DIRTY_TRACKING_ENABLE,
+	};
+	int error = test_command(setup, &args);
+
+	if (error)
+		return error;
+	hwpt.dev_id = args.mock_domain.out_idev_id;
+	error = iommufd_command(setup->iommufd, IOMMU_HWPT_ALLOC, &hwpt);
+	if (error)
+		return error;
+	dirty->hwpt_id = hwpt.out_hwpt_id;
+	tracking.hwpt_id = hwpt.out_hwpt_id;
+	return iommufd_command(setup->iommufd, IOMMU_HWPT_SET_DIRTY_TRACKING,
+			       &tracking);
+}
+
+/* Not counted: the mock device writes to every page. */
+static int write_all(struct dirty_setup *dirty)
+{
+	struct iommu_test_cmd args = {
+		.op = IOMMU_TEST_OP_DIRTY,
+		.id = dirty->hwpt_id,
+		.dirty = {
+			.iova = DIRTY_IOVA,
+			.length = MAPPED_BYTES,
+			.page_size = PAGE_BYTES / 2,
+			.uptr = (unsigned long)dirty->bitmap,
+		},
+	};
+
+	memset(dirty->bitmap, 0xff, DIRTY_BITMAP_BYTES);
+	return test_command(dirty->setup, &args);
+}
+
+static int read_marks(struct dirty_setup *dirty, __u32 flags)
+{
+	struct iommu_hwpt_get_dirty_bitmap args = {
+		.size = sizeof(args),
+		.hwpt_id = dirty->hwpt_id,
+		.flags = flags,
+		.iova = DIRTY_IOVA,
+		.length = MAPPED_BYTES,
+		.page_size = PAGE_BYTES,
+		.data = (unsigned long)dirty->bitmap,
+	};
+
+	return iommufd_command(dirty->setup->iommufd,
+			       IOMMU_HWPT_GET_DIRTY_BITMAP, &args);
+}
+
+/* Every bit has to come out: a count of nothing is quick. */
+static int all_set(const unsigned char *bitmap)
+{
+	size_t i;
+
+	for (i = 0; i < MAPPED_BYTES / PAGE_BYTES / 8; i++)
+		if (bitmap[i] != 0xff)
+			return -ENODATA;
+	return 0;
+}
+
+static void count_marks(struct dirty_setup *dirty, struct series *series,
+			__u32 flags)
+{
+	int error;
+
+	while (series_goes_on(series)) {
+		series->error = write_all(dirty);
+		if (series->error)
+			break;
+		memset(dirty->bitmap, 0, DIRTY_BITMAP_BYTES);
+		series_begin(series);
+		error = read_marks(dirty, flags);
+		series_end(series, error ? error : all_set(dirty->bitmap));
+	}
+}
+
+static void bench_dirty(struct setup *setup)
+{
+	static unsigned char bitmap[DIRTY_BITMAP_BYTES];
+	struct series keep = SERIES("dirty keep", MAPPED_PAGES, REPETITIONS);
+	struct series clear = SERIES("dirty clear", MAPPED_PAGES, REPETITIONS);
+	struct dirty_setup dirty = { .setup = setup, .bitmap = bitmap };
+	void *memory;
+	int error;
+
+	if (!wanted(keep.name) && !wanted(clear.name))
+		return;
+	memory = memory_new(MEMORY_SCATTERED, MAPPED_BYTES);
+	if (memory && !set_up(setup, false)) {
+		error = ioas_map_at(setup->iommufd, setup->ioas_id, memory,
+				    MAPPED_BYTES, DIRTY_IOVA, DMA_READ_WRITE);
+		if (!error)
+			error = open_mock(setup, &dirty);
+		keep.error = error;
+		clear.error = error;
+		if (wanted(keep.name))
+			count_marks(&dirty, &keep,
+				    IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR);
+		if (wanted(clear.name))
+			count_marks(&dirty, &clear, 0);
+		teardown(setup);
+	}
+	series_print(&keep);
+	series_print(&clear);
+	if (memory)
+		memory_free(memory, MAPPED_BYTES);
+}
+
 /* ---------------------------------------------------------------- memory */
 
 /* All slab memory of the kernel: page tables of an IOMMU are not in it. */
@@ -509,6 +644,7 @@ int main(int argc, char **argv)
 		bench_memory(&setup, &memory_cases[i]);
 
 	bench_access(&setup);
+	bench_dirty(&setup);
 
 	pages = memory_new(MEMORY_HUGE, HUGE_BYTES);
 	if (say("memory", pages ? 0 : -ENOMEM))
