@@ -23,6 +23,7 @@ static const struct step {
 	bool needed;	/* nothing after it makes sense without it */
 } steps[] = {
 	{ "open",	story_open,			true },
+	{ "isolated",	story_isolated,			false },
 	{ "bind",	story_bind,			true },
 	{ "bind",	story_bind_twice,		false },
 	{ "hardware",	story_hw_info,			false },

@@ -78,6 +78,7 @@ int engine_write_pattern(struct demo *demo, __u64 iova, size_t nr_bytes,
 
 /* Each step returns whether it held. Setting up: story_setup.c */
 bool story_open(struct demo *demo);
+bool story_isolated(struct demo *demo);
 bool story_bind(struct demo *demo);
 bool story_bind_twice(struct demo *demo);
 bool story_hw_info(struct demo *demo);

@@ -3,6 +3,7 @@
  * From two files to devices whose DMA is translated.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,6 +50,62 @@ int edu_open_and_bind(struct demo *demo, int iommufd)
 	if (!error)
 		error = bind(&demo->edu_device, iommufd);
 	return error;
+}
+
+/* Whether devices may be bound that can raise any interrupt; an errno. */
+static int allow_unsafe_interrupts(bool allow, char *before)
+{
+	const char value = allow ? 'Y' : 'N';
+	int fd, error = 0;
+
+	fd = open("/sys/module/iommufd/parameters/allow_unsafe_interrupts",
+		  O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (before && pread(fd, before, 1, 0) != 1)
+		error = -EIO;
+	if (!error && pwrite(fd, &value, 1, 0) != 1)
+		error = -errno;
+	close(fd);
+	return error;
+}
+
+/*
+ * Behind virtio-iommu a device could raise any interrupt of the host by a DMA to
+ * the right address; the others look at each interrupt.
+ */
+bool story_isolated(struct demo *demo)
+{
+	const int wanted = demo->iommu == IOMMU_VIRTIO ? -EPERM : 0;
+	struct vfio_device edu = {
+		.address = demo->edu_device.address,
+		.fd = -1,
+	};
+	int error, careful = 0, careless = 0;
+	char before;
+
+	error = allow_unsafe_interrupts(false, &before);
+	if (error)
+		return failed("the module's parameter: %s", error_name(error));
+	error = vfio_open(&edu);
+	if (!error) {
+		careful = vfio_bind(&edu, demo->iommufd);
+		allow_unsafe_interrupts(true, NULL);
+		/* What is bound is not bound again. */
+		if (careful)
+			careless = vfio_bind(&edu, demo->iommufd);
+		vfio_close(&edu);
+	}
+	allow_unsafe_interrupts(before == 'Y', NULL);
+	if (error)
+		return failed("opening the DMA engine: %s", error_name(error));
+	if (careful != wanted || careless)
+		return failed("binding: %s, want %s; with unsafe interrupts allowed: %s",
+			      error_name(careful), error_name(wanted),
+			      error_name(careless));
+	return wanted ?
+		held("interrupts are not isolated here: EPERM, unless allow_unsafe_interrupts says Y") :
+		held("interrupts are isolated: bound with allow_unsafe_interrupts at N");
 }
 
 bool story_bind(struct demo *demo)
