@@ -426,12 +426,38 @@ static bool silent_while_detached(struct demo *demo, int fd)
 	return interrupt_arrives(demo, fd, "attached again");
 }
 
+/* There is no page table that the doorbell could be mapped in. */
+static bool cannot_begin_detached(struct demo *demo)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int error, refused;
+
+	if (fd < 0)
+		return failed("eventfd: %s", error_name(-errno));
+	error = vfio_detach(&demo->edu_device);
+	if (error) {
+		close(fd);
+		return failed("detaching: %s", error_name(error));
+	}
+	refused = vfio_set_msi_eventfd(&demo->edu_device, fd);
+	if (!refused)
+		vfio_set_msi_eventfd(&demo->edu_device, -1);
+	close(fd);
+	error = vfio_attach(&demo->edu_device, demo->ioas_id);
+	if (error)
+		return failed("attaching again: %s", error_name(error));
+	if (!refused)
+		return failed("MSI could be turned on for a detached device");
+	return true;
+}
+
 bool story_msi_detached(struct demo *demo)
 {
 	if (demo->iommu != IOMMU_SMMUV3)
 		return skipped("behind this IOMMU a detached device keeps its interrupts");
 	return with_msi(demo, silent_while_detached) &&
-	       held("a detached engine's MSI is blocked, like its DMA; attached again it arrives");
+	       cannot_begin_detached(demo) &&
+	       held("a detached engine's MSI is blocked, or cannot be turned on; attached again it arrives");
 }
 
 /* What is mapped where interrupts go keeps a device out, and hurts nothing. */
