@@ -362,7 +362,7 @@ static void bench_access(struct setup *setup)
 /* ---------------------------------------------------------------- dirty */
 
 /* Where the mock IOMMU reaches, whose page tables record what is written. */
-#define DIRTY_IOVA	(1UL << 30)
+#define DIRTY_IOVA	0x40000000UL
 
 struct dirty_setup {
 	struct setup *setup;

@@ -53,7 +53,7 @@ int edu_open_and_bind(struct demo *demo, int iommufd)
 }
 
 /* Whether devices may be bound that can raise any interrupt; an errno. */
-static int allow_unsafe_interrupts(bool allow, char *before)
+static int set_allow_unsafe(bool allow, char *before)
 {
 	const char value = allow ? 'Y' : 'N';
 	int fd, error = 0;
@@ -84,28 +84,28 @@ bool story_isolated(struct demo *demo)
 	int error, careful = 0, careless = 0;
 	char before;
 
-	error = allow_unsafe_interrupts(false, &before);
+	error = set_allow_unsafe(false, &before);
 	if (error)
 		return failed("the module's parameter: %s", error_name(error));
 	error = vfio_open(&edu);
 	if (!error) {
 		careful = vfio_bind(&edu, demo->iommufd);
-		allow_unsafe_interrupts(true, NULL);
+		set_allow_unsafe(true, NULL);
 		/* What is bound is not bound again. */
 		if (careful)
 			careless = vfio_bind(&edu, demo->iommufd);
 		vfio_close(&edu);
 	}
-	allow_unsafe_interrupts(before == 'Y', NULL);
+	set_allow_unsafe(before == 'Y', NULL);
 	if (error)
 		return failed("opening the DMA engine: %s", error_name(error));
 	if (careful != wanted || careless)
 		return failed("binding: %s, want %s; with unsafe interrupts allowed: %s",
 			      error_name(careful), error_name(wanted),
 			      error_name(careless));
-	return wanted ?
-		held("interrupts are not isolated here: EPERM, unless allow_unsafe_interrupts says Y") :
-		held("interrupts are isolated: bound with allow_unsafe_interrupts at N");
+	if (wanted)
+		return held("interrupts are not isolated: EPERM, unless allow_unsafe_interrupts is Y");
+	return held("interrupts are isolated: bound with allow_unsafe_interrupts at N");
 }
 
 bool story_bind(struct demo *demo)
