@@ -13,13 +13,23 @@
 
 #include <linux/types.h>
 
+static inline void mmio_read_barrier(void)
+{
 #ifdef __aarch64__
-#define mmio_read_barrier()	asm volatile("dmb oshld" ::: "memory")
-#define mmio_write_barrier()	asm volatile("dmb osh" ::: "memory")
+	asm volatile("dmb oshld" ::: "memory");
 #else
-#define mmio_read_barrier()	__atomic_thread_fence(__ATOMIC_ACQUIRE)
-#define mmio_write_barrier()	__atomic_thread_fence(__ATOMIC_SEQ_CST)
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 #endif
+}
+
+static inline void mmio_write_barrier(void)
+{
+#ifdef __aarch64__
+	asm volatile("dmb osh" ::: "memory");
+#else
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
 
 static inline __u32 mmio_read32(const void *address)
 {

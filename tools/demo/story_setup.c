@@ -212,7 +212,7 @@ bool story_hw_info(struct demo *demo)
 		    data_bytes < sizeof(data.smmuv3) ||
 		    !(data.smmuv3.idr[0] & IDR0_STAGE_1) ||
 		    !(data.smmuv3.idr[5] & IDR5_PAGES_OF_4K))
-			return failed("type %u, %u bytes, IDR0 0x%x, IDR5 0x%x: want SMMUv3's, stage 1, 4 KiB",
+			return failed("type %u, %u bytes, IDR0 0x%x, IDR5 0x%x: want SMMUv3's",
 				      type, data_bytes, data.smmuv3.idr[0],
 				      data.smmuv3.idr[5]);
 		return held("SMMUv3, IDR0 0x%x, IDR1 0x%x, IDR3 0x%x, IDR5 0x%x",
@@ -369,7 +369,7 @@ bool story_ranges(struct demo *demo)
 		return failed("IOAS_IOVA_RANGES: %s", error_name(error));
 	ranges_text(&ranges, text, sizeof(text));
 	if (!left_out_exactly(&ranges, &window))
-		return failed("%s: interrupts go to 0x%llx-0x%llx, which alone must be left out there",
+		return failed("%s: 0x%llx-0x%llx, of interrupts, must be left out, no more",
 			      text, window.start, window.last);
 	if (!inside_a_range(&ranges, MEMORY_IOVA, MEMORY_BYTES) ||
 	    !inside_a_range(&ranges, demo->nvme_memory_iova,
