@@ -104,7 +104,7 @@ bool story_isolated(struct demo *demo)
 			      error_name(careful), error_name(wanted),
 			      error_name(careless));
 	if (wanted)
-		return held("interrupts are not isolated: EPERM, unless allow_unsafe_interrupts is Y");
+		return held("interrupts are not isolated: EPERM unless allow_unsafe_interrupts=Y");
 	return held("interrupts are isolated: bound with allow_unsafe_interrupts at N");
 }
 
