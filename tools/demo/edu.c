@@ -42,7 +42,7 @@ static void write64(struct vfio_device *device, unsigned int offset,
 	mmio_write64(device->bar0 + offset, value);
 }
 
-static int wait_until_idle(struct vfio_device *device)
+int edu_wait(struct vfio_device *device)
 {
 	unsigned int waited_us;
 
@@ -63,7 +63,7 @@ int edu_start(struct vfio_device *device)
 	write32(device, EDU_LIVENESS, probe);
 	if (read32(device, EDU_LIVENESS) != ~probe)
 		return -EIO;
-	return wait_until_idle(device);
+	return edu_wait(device);
 }
 
 static int begin_transfer(struct vfio_device *device, __u64 source,
@@ -85,7 +85,7 @@ static int transfer(struct vfio_device *device, __u64 source,
 	int error = begin_transfer(device, source, destination, nr_bytes,
 				   command);
 
-	return error ? error : wait_until_idle(device);
+	return error ? error : edu_wait(device);
 }
 
 int edu_read_memory(struct vfio_device *device, __u64 iova, __u32 nr_bytes)
@@ -96,6 +96,12 @@ int edu_read_memory(struct vfio_device *device, __u64 iova, __u32 nr_bytes)
 int edu_write_memory(struct vfio_device *device, __u64 iova, __u32 nr_bytes)
 {
 	return transfer(device, EDU_BUFFER, iova, nr_bytes, EDU_DMA_TO_MEMORY);
+}
+
+int edu_begin_read_memory(struct vfio_device *device, __u64 iova,
+			  __u32 nr_bytes)
+{
+	return begin_transfer(device, iova, EDU_BUFFER, nr_bytes, 0);
 }
 
 int edu_begin_write_memory(struct vfio_device *device, __u64 iova,

@@ -25,9 +25,13 @@ int edu_start(struct vfio_device *device);
 int edu_read_memory(struct vfio_device *device, __u64 iova, __u32 nr_bytes);
 int edu_write_memory(struct vfio_device *device, __u64 iova, __u32 nr_bytes);
 
-/* Start a copy to memory that is still under way on return, in 100 ms or so. */
+/* Start a copy that is still under way on return, for 100 ms or so. */
+int edu_begin_read_memory(struct vfio_device *device, __u64 iova,
+			  __u32 nr_bytes);
 int edu_begin_write_memory(struct vfio_device *device, __u64 iova,
 			   __u32 nr_bytes);
+/* Wait until the device says that a copy is done. */
+int edu_wait(struct vfio_device *device);
 /* As edu_write_memory(), ending in an interrupt (EDU_INTERRUPT_BY_DMA). */
 int edu_write_memory_interrupt(struct vfio_device *device, __u64 iova,
 			       __u32 nr_bytes);

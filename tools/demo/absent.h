@@ -3,8 +3,8 @@
  * Memory that is not there until the test says so: whoever touches it waits
  * (userfaultfd). Functions return 0 or a negative errno.
  */
-#ifndef REGRESS_ABSENT_H
-#define REGRESS_ABSENT_H
+#ifndef DEMO_ABSENT_H
+#define DEMO_ABSENT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * Commands that may wait: in a thread that is asked whether it has ended, or in
  * a process that can be killed.
  */
-#ifndef REGRESS_BACKGROUND_H
-#define REGRESS_BACKGROUND_H
+#ifndef DEMO_BACKGROUND_H
+#define DEMO_BACKGROUND_H
 
 #include <pthread.h>
 #include <stdbool.h>
