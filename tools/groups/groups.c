@@ -34,6 +34,15 @@ static const struct step {
 	{ "L22",	story_replace_fails,		false },
 	{ "L13",	story_first_leaves,		false },
 	{ "reserved",	story_reserved,			false },
+	{ "removed",	story_removed,			false },
+	{ "removed",	story_removed_is_blocked,	false },
+	{ "unbind",	story_unbind_map,		false },
+	{ "unbind",	story_unbind_attach,		false },
+	{ "unplug",	story_unplug,			true },
+	{ "unplug",	story_unplug_map,		true },
+	{ "unplug",	story_unplug_attach,		true },
+	{ "unplug",	story_unplug_replace_killed,	true },
+	{ "unplug",	story_unplug_dma_killed,	true },
 };
 
 static bool nothing_left(struct group *group)

@@ -19,4 +19,15 @@ bool story_replace_fails(struct group *group);
 bool story_first_leaves(struct group *group);
 bool story_reserved(struct group *group);
 
+/* Devices and drivers that go away: story_unplug.c */
+bool story_removed(struct group *group);
+bool story_removed_is_blocked(struct group *group);
+bool story_unplug(struct group *group);
+bool story_unplug_map(struct group *group);
+bool story_unplug_attach(struct group *group);
+bool story_unplug_replace_killed(struct group *group);
+bool story_unplug_dma_killed(struct group *group);
+bool story_unbind_map(struct group *group);
+bool story_unbind_attach(struct group *group);
+
 #endif
