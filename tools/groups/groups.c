@@ -43,6 +43,7 @@ static const struct step {
 	{ "unplug",	story_unplug_attach,		true },
 	{ "unplug",	story_unplug_replace_killed,	true },
 	{ "unplug",	story_unplug_dma_killed,	true },
+	{ "rounds",	story_rounds,			false },
 };
 
 static bool nothing_left(struct group *group)

@@ -30,4 +30,7 @@ bool story_unplug_dma_killed(struct group *group);
 bool story_unbind_map(struct group *group);
 bool story_unbind_attach(struct group *group);
 
+/* A thousand of all that: story_rounds.c */
+bool story_rounds(struct group *group);
+
 #endif
