@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "memory.h"
+#include "word.h"
 
 /* The pages of the CPU's own lists are a zone's divided by this. */
 #define FREE_LIST_FRACTION	"1000000"
@@ -27,16 +28,8 @@ struct layout {
 
 int memory_shrink_free_lists(void)
 {
-	int fd = open("/proc/sys/vm/percpu_pagelist_high_fraction",
-		      O_WRONLY | O_CLOEXEC);
-	int error = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, FREE_LIST_FRACTION, strlen(FREE_LIST_FRACTION)) < 0)
-		error = -errno;
-	close(fd);
-	return error;
+	return write_word("/proc/sys/vm/percpu_pagelist_high_fraction",
+			  FREE_LIST_FRACTION);
 }
 
 static bool read_word(int fd, uint64_t index, uint64_t *word)

@@ -14,6 +14,7 @@
 #include "pattern.h"
 #include "pci.h"
 #include "vfio.h"
+#include "word.h"
 
 #define POLL_MS		5
 #define BAR0_BYTES	(1 * MIB)
@@ -23,19 +24,6 @@
 static void device_path(char *path, const char *address, const char *name)
 {
 	snprintf(path, PATH_MAX, "/sys/bus/pci/devices/%s/%s", address, name);
-}
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int error = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		error = -errno;
-	close(fd);
-	return error;
 }
 
 int pci_group(const char *address)
@@ -61,12 +49,12 @@ bool pci_present(const char *address)
 
 int pci_unbind(const char *address)
 {
-	return write_file("/sys/bus/pci/drivers/vfio-pci/unbind", address);
+	return write_word("/sys/bus/pci/drivers/vfio-pci/unbind", address);
 }
 
 int pci_bind(const char *address)
 {
-	return write_file("/sys/bus/pci/drivers/vfio-pci/bind", address);
+	return write_word("/sys/bus/pci/drivers/vfio-pci/bind", address);
 }
 
 int pci_remove(const char *address)
@@ -74,12 +62,12 @@ int pci_remove(const char *address)
 	char path[PATH_MAX];
 
 	device_path(path, address, "remove");
-	return write_file(path, "1");
+	return write_word(path, "1");
 }
 
 int pci_rescan(void)
 {
-	return write_file("/sys/bus/pci/rescan", "1");
+	return write_word("/sys/bus/pci/rescan", "1");
 }
 
 /* The node is there a little before it can be opened. */

@@ -292,7 +292,10 @@ bool story_unplug(struct group *group)
 static bool forgotten_is_blocked(struct group *group)
 {
 	struct vfio_device *device = &group->engine[0].device;
-	struct fault_watch watch = { .kmsg_path = "/dev/kmsg" };
+	struct fault_watch watch = {
+		.log = FAULT_LOG_VTD,
+		.kmsg_path = "/dev/kmsg",
+	};
 	const char *address = group->engine[0].address;
 	__u64 bar0;
 	int error;
@@ -311,8 +314,7 @@ static bool forgotten_is_blocked(struct group *group)
 	    !dma_arrives(group, SIBLINGS, 0, "one is removed"))
 		return false;
 	/* This is also how we know that it did try. */
-	if (!fault_watch_end(&watch, address, "DMA Write",
-			     SPACE_IOVA + PAGE_BYTES))
+	if (!fault_watch_end(&watch, address, SPACE_IOVA + PAGE_BYTES))
 		return failed("VT-d's log does not name %s", address);
 	pci_release(address, device);
 	return true;

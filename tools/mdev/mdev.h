@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 #include "observe.h"
+#include "background.h"
 #include "pattern.h"
 #include "report.h"
 #include "serial.h"
@@ -16,10 +17,6 @@
 
 #define MEMORY_BYTES	(4 * MIB)
 #define MEMORY_IOVA	(16 * MIB)
-
-/* How long what must end may take, and how soon what must wait would end. */
-#define SURELY_ENDED_MS	20000
-#define SURELY_WAITING_MS 300
 
 struct story {
 	int iommufd;

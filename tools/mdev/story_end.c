@@ -164,7 +164,7 @@ static bool removal_waits(struct story *story, struct removal *removal)
 		return failed("a thread: %s", error_name(error));
 	if (removal_ended(removal, SURELY_WAITING_MS))
 		return failed("it was removed under its user: %s",
-			      error_name(removal->error));
+			      error_name(removal->background.answer));
 	error = vfio_open(&second);
 	vfio_close(&second);
 	if (!error)
@@ -178,8 +178,8 @@ static bool removal_ends(struct removal *removal)
 	if (!removal_ended(removal, SURELY_ENDED_MS))
 		return failed("closed, but not removed within %u ms",
 			      SURELY_ENDED_MS);
-	if (removal->error)
-		return failed("removing: %s", error_name(removal->error));
+	if (removal->background.answer)
+		return failed("removing: %s", error_name(removal->background.answer));
 	return true;
 }
 

@@ -5,8 +5,9 @@
 #ifndef MDEV_SYSFS_H
 #define MDEV_SYSFS_H
 
-#include <pthread.h>
 #include <stdbool.h>
+
+#include "background.h"
 
 struct mdev_kind {
 	const char *parent;	/* in /sys/class/mdev_bus */
@@ -30,8 +31,7 @@ int mdev_remove(const char *uuid);
  */
 struct removal {
 	const char *uuid;
-	pthread_t thread;
-	int error;		/* once it has ended */
+	struct background background;
 };
 
 int removal_begin(struct removal *removal, const char *uuid);

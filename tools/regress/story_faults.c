@@ -18,23 +18,11 @@
 #include "mock.h"
 #include "pattern.h"
 #include "regress.h"
+#include "word.h"
 
 #define CGROUPS "/tmp/cgroups"
 #define OURS CGROUPS "/regress"
 #define NR_FAULTS 8192
-
-static int write_word(const char *path, const char *word)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int error = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, word, strlen(word)) < 0)
-		error = -errno;
-	close(fd);
-	return error;
-}
 
 /* From now on what this process makes the kernel hold is counted on its own. */
 static int enter_memory_cgroup(void)
