@@ -167,14 +167,20 @@ static long nr_blocked(struct scene *scene)
 	return atomic_long_read(&mock_ctx(scene->test)->nr_blocked);
 }
 
-/* The worker's patience is four seconds. */
+/*
+ * The worker's patience is four seconds. An area is no longer counted when it is
+ * about to be mapped, under a lock that says when it is.
+ */
 static void wait_restored(struct scene *scene, long nr)
 {
+	long left;
 	int i;
 
 	for (i = 0; i < 10000 && nr_blocked(scene) != nr; i++)
 		fsleep(1000);
-	KUNIT_ASSERT_EQ(scene->test, nr, nr_blocked(scene));
+	scoped_guard(rwsem_read, &scene->ioas->domains_rwsem)
+		left = nr_blocked(scene);
+	KUNIT_ASSERT_EQ(scene->test, nr, left);
 }
 
 static void revoked_and_back(struct kunit *test)
