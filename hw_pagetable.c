@@ -235,6 +235,29 @@ int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt)
 
 /* Nested ------------------------------------------------------------------ */
 
+/**
+ * iommufd_hwpt_check_parent() - can a guest's page tables be made on a HWPT
+ * @hwpt: the HWPT
+ * @device: a device whose IOMMU driver is to do that; it takes the parent for one
+ *	of its own
+ *
+ * Return: 0; -EINVAL if it is no nesting parent or another driver's.
+ * Context: Any context.
+ */
+int iommufd_hwpt_check_parent(struct iommufd_hwpt_paging *hwpt,
+			      struct iommufd_device *device)
+{
+	if (!hwpt->nest_parent)
+		return iommufd_refuse(device->ctx, -EINVAL,
+				      "the HWPT is no nesting parent",
+				      hwpt->common.obj.id, 0);
+	if (hwpt->common.domain->owner != dev_iommu_ops(device->dev))
+		return iommufd_refuse(device->ctx, -EINVAL,
+				      "the HWPT is of another kind of IOMMU",
+				      hwpt->common.obj.id, device->obj.id);
+	return 0;
+}
+
 static struct iommu_domain *
 make_nested_domain(struct iommufd_hw_pagetable *hwpt,
 		   struct iommufd_device *device, u32 flags,
@@ -363,11 +386,11 @@ alloc_on_hwpt(struct iommufd_device *device, struct iommufd_object *parent,
 	      u32 flags, const struct iommu_user_data *data)
 {
 	struct iommufd_hwpt_paging *paging = to_hw_pagetable(parent)->paging;
+	int error;
 
-	if (!paging->nest_parent)
-		return ERR_PTR(iommufd_refuse(device->ctx, -EINVAL,
-					      "the HWPT is no nesting parent",
-					      parent->id, 0));
+	error = iommufd_hwpt_check_parent(paging, device);
+	if (error)
+		return ERR_PTR(error);
 	return hwpt_nested_alloc(device, paging, NULL, flags, data);
 }
 
@@ -559,11 +582,11 @@ static int hwpt_complete(struct iommufd_command *command,
  * @command: the command
  *
  * Return: 0; -ENOENT if an id names nothing; -EINVAL if pt_id names something of
- * which no HWPT can be made, or a HWPT that is no nesting parent, or the vIOMMU of
- * another IOMMU than the device's, or data and its type contradict each other, or
- * there is more of it than a page; -EOPNOTSUPP for what is not supported; what
- * iommufd_hwpt_paging_alloc() and ioas_add_domain() answer; what the driver
- * answers.
+ * which no HWPT can be made, or a HWPT that is no nesting parent or another IOMMU
+ * driver's, or the vIOMMU of another IOMMU than the device's, or data and its type
+ * contradict each other, or there is more of it than a page; -EOPNOTSUPP for what
+ * is not supported; what iommufd_hwpt_paging_alloc() and ioas_add_domain() answer;
+ * what the driver answers.
  * Context: Sleeps for as long as user memory likes.
  */
 int iommufd_hwpt_alloc(struct iommufd_command *command)

@@ -1016,6 +1016,8 @@ iommufd_hwpt_paging_alloc(struct iommufd_device *device,
 int iommufd_hwpt_paging_fill(struct iommufd_hwpt_paging *hwpt);
 void iommufd_hwpt_paging_abort(struct iommufd_ctx *ctx,
 			       struct iommufd_hwpt_paging *hwpt);
+int iommufd_hwpt_check_parent(struct iommufd_hwpt_paging *hwpt,
+			      struct iommufd_device *device);
 int iommufd_device_enforce_coherency(struct iommufd_device *device,
 				     struct iommufd_hwpt_paging *hwpt);
 void iommufd_group_verify(struct iommufd_group *group);

@@ -133,21 +133,6 @@ static int check_viommu_alloc(struct iommufd_command *command)
 	return 0;
 }
 
-/* The driver takes the parent for one of its own. */
-static int check_parent(struct iommufd_device *device,
-			struct iommufd_hwpt_paging *parent)
-{
-	if (!parent->nest_parent)
-		return iommufd_refuse(device->ctx, -EINVAL,
-				      "the HWPT is no nesting parent",
-				      parent->common.obj.id, 0);
-	if (parent->common.domain->owner != dev_iommu_ops(device->dev))
-		return iommufd_refuse(device->ctx, -EINVAL,
-				      "the HWPT is of another kind of IOMMU",
-				      parent->common.obj.id, device->obj.id);
-	return 0;
-}
-
 static struct iommufd_viommu *viommu_make(struct iommufd_command *command,
 					  struct iommufd_device *device,
 					  struct iommufd_hwpt_paging *parent)
@@ -160,7 +145,7 @@ static struct iommufd_viommu *viommu_make(struct iommufd_command *command,
 	};
 	int error;
 
-	error = check_parent(device, parent);
+	error = iommufd_hwpt_check_parent(parent, device);
 	if (error)
 		return ERR_PTR(error);
 	return viommu_new(device, parent, args->type, data.len ? &data : NULL);

@@ -381,6 +381,8 @@ static void incomplete_drivers_are_refused_L26(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, restore_driver,
 							   NULL));
 	lazy.iommu->ops = &lazy.ops;
+	nested.pt_id = make_hwpt(test, bench, dirty.pt_id,
+				 IOMMU_HWPT_ALLOC_NEST_PARENT, 0);
 
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, alloc(test, &nested));
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, alloc(test, &dirty));

@@ -368,6 +368,8 @@ static void incomplete_drivers_are_refused_L26(struct kunit *test)
 	lazy.iommu->ops = &lazy.ops;
 	/* To this driver the parent is not one of its own. */
 	KUNIT_EXPECT_EQ(test, -EINVAL, try_viommu(test, bench, &viommu));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			try_nested(test, bench, foreign, &nested));
 	bench->parent = make_hwpt(test, bench, IOMMU_HWPT_ALLOC_NEST_PARENT);
 
 	lazy.ops.get_viommu_size = NULL;

@@ -589,8 +589,8 @@ enum iommu_hwpt_data_type {
  * @pt_id is not of a suitable kind or type, length and pointer of the data
  * contradict each other, and EOPNOTSUPP when the IOMMU lacks what flags or type
  * ask for, or when flags do not go together (a nesting parent takes no faults).
- * The reserved range of an MSI or of the device can also collide with what the
- * IOAS maps or allows: EADDRINUSE. Drivers add errors about the data.
+ * What the IOMMU cannot address can also collide with what the IOAS maps or
+ * allows: EADDRINUSE. Drivers add errors about the data.
  */
 struct iommu_hwpt_alloc {
 	__u32 size;
