@@ -395,6 +395,7 @@ static void parts_of_entries_stay_marked(struct kunit *test)
 }
 
 /* Where there are no such addresses, the case is skipped. */
+#define FOUR_GIB ((unsigned long)SZ_4G)
 #define TEN_GIB ((unsigned long)(10ULL * SZ_1G))
 #define SIXTEEN_GIB ((unsigned long)(16ULL * SZ_1G))
 
@@ -409,7 +410,7 @@ static void entries_across_pieces(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_64BIT))
 		kunit_skip(test, "entries are smaller");
 	bench = make_large_bench(test, FAKE_CONTIGUOUS, SIXTEEN_GIB / PAGE_SIZE,
-				 SZ_2K | SZ_1G | SZ_4G | SIXTEEN_GIB,
+				 SZ_2K | SZ_1G | FOUR_GIB | SIXTEEN_GIB,
 				 SZ_1M + PAGE_SIZE);
 	map(bench, SZ_2G, TEN_GIB, SZ_2G);
 	map(bench, 0, SIXTEEN_GIB, SIXTEEN_GIB);
