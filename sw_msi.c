@@ -310,10 +310,10 @@ static bool find_window(struct device *dev, struct page_range *window)
 
 	iommu_get_resv_regions(dev, &regions);
 	list_for_each_entry(region, &regions, list) {
-		u64 end = region->start + region->length;
+		u64 end = (u64)region->start + region->length;
 
 		if (region->type != IOMMU_RESV_SW_MSI ||
-		    region->length < PAGE_SIZE || end > ULONG_MAX)
+		    region->length < PAGE_SIZE || end - 1 > ULONG_MAX)
 			continue;
 		window->first = PFN_UP(region->start);
 		window->last = PFN_DOWN(end) - 1;
