@@ -165,7 +165,7 @@ static void make_member(struct kunit *test, struct bench *bench,
 	KUNIT_ASSERT_EQ(test, 0,
 			mock_device_reserve(member->mock,
 					    make_range(WINDOW_IOVA,
-						       REGION_BYTES),
+						       MAX_MEMBERS * PAGE_SIZE),
 					    IOMMU_RESV_SW_MSI));
 	member->device = bind_device(test, member->mock);
 }
