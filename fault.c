@@ -209,8 +209,11 @@ static void group_free(struct iommufd_event *event)
 	kvfree(group);
 }
 
-/* Rather one fault less than the OOM killer at work in somebody's thread. */
-#define RECORDS_GFP (GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL)
+/*
+ * Rather one fault less than a long search for memory, or the OOM killer at work,
+ * in a thread that handles other people's faults as well.
+ */
+#define RECORDS_GFP (GFP_KERNEL_ACCOUNT | __GFP_NORETRY)
 
 static struct fault_group *group_alloc_charged(struct iommufd_fault *fault,
 					       unsigned int nr_records)

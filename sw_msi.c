@@ -370,8 +370,9 @@ static int map_doorbell(struct iommufd_group *group, struct page_range window,
  * @iova_shift: log2 of the page's size; 0 if the device writes to @address
  *	itself, as the IOMMU does not translate its interrupts
  *
- * Return: 0; -ENOSPC if the device's window is full; -EOPNOTSUPP if the page
- * table cannot map a single page; otherwise as iommufd_msi_prepare().
+ * Return: 0; -ENOENT if the group is on no page table of ours; -ENOSPC if the
+ * device's window is full; -EOPNOTSUPP if the page table cannot map a single
+ * page; otherwise as iommufd_msi_prepare().
  * Context: May sleep, with the IOMMU core's lock of the group held. Takes
  * doorbells_lock.
  */

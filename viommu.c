@@ -181,7 +181,8 @@ static struct iommufd_viommu *viommu_prepare(struct iommufd_command *command)
  * that the IOMMU does not have; -EINVAL if the HWPT is no nesting parent or
  * another IOMMU driver's, or data and its length contradict each other, or there
  * is more of it than a page; -ENOENT if an id names nothing of the right type;
- * -EBUSY if all ids are taken; -EFAULT; -ENOMEM; what the driver answers.
+ * -EBUSY if all ids are taken; -EOVERFLOW if too many vIOMMUs and page tables are
+ * on the HWPT; -EFAULT; -ENOMEM; what the driver answers.
  * Context: Sleeps for user memory. The driver reads its data while the device is
  * held.
  */
