@@ -301,7 +301,22 @@ static int group_add(struct iommufd_group *group, unsigned long index,
 
 /* Interrupts -------------------------------------------------------------- */
 
-/* The window of a device, in whole pages; false if it has none. */
+/* The whole pages of a region; false if there are none. */
+static bool whole_pages(const struct iommu_resv_region *region,
+			struct page_range *pages)
+{
+	struct iova_range range;
+
+	if (iova_range_make(&range, region->start, region->length) ||
+	    range.last - range.first < PAGE_SIZE - 1)
+		return false;
+	/* Neither can wrap in a range that is as long as a page. */
+	pages->first = (range.first + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	pages->last = (range.last - PAGE_SIZE + 1) >> PAGE_SHIFT;
+	return pages->first <= pages->last;
+}
+
+/* The window of a device; false if it has none. */
 static bool find_window(struct device *dev, struct page_range *window)
 {
 	struct iommu_resv_region *region;
@@ -310,15 +325,10 @@ static bool find_window(struct device *dev, struct page_range *window)
 
 	iommu_get_resv_regions(dev, &regions);
 	list_for_each_entry(region, &regions, list) {
-		u64 end = (u64)region->start + region->length;
-
-		if (region->type != IOMMU_RESV_SW_MSI ||
-		    region->length < PAGE_SIZE || end - 1 > ULONG_MAX)
-			continue;
-		window->first = PFN_UP(region->start);
-		window->last = PFN_DOWN(end) - 1;
-		found = true;
-		break;
+		found = region->type == IOMMU_RESV_SW_MSI &&
+			whole_pages(region, window);
+		if (found)
+			break;
 	}
 	iommu_put_resv_regions(dev, &regions);
 	return found;

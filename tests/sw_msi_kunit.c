@@ -272,6 +272,25 @@ static void a_window_can_be_filled(struct kunit *test)
 			nr_entries(&mock_ctx(test)->doorbells));
 }
 
+/* Only the whole pages of a window count. */
+static void a_window_ends_within_a_page(struct kunit *test)
+{
+	struct mock_device *mock = make_mock(test, 0, 0, 0);
+	struct bench *bench = make_bench_of(test, mock);
+	struct iova_range window = window_pages(0, 2);
+	unsigned long iova;
+
+	window.first += PAGE_SIZE / 2;
+	window.last += PAGE_SIZE / 2;
+	KUNIT_ASSERT_EQ(test, 0, mock_device_reserve(mock, window,
+						     IOMMU_RESV_SW_MSI));
+	KUNIT_ASSERT_EQ(test, 0, attach(bench->device, bench->ids[0]));
+	KUNIT_EXPECT_EQ(test, WINDOW_IOVA + PAGE_SIZE, set_up(test, mock, 0));
+	KUNIT_EXPECT_EQ(test, -ENOSPC,
+			mock_set_up_msi(&mock->dev, MOCK_DOORBELL(1), &iova));
+	KUNIT_EXPECT_EQ(test, WINDOW_IOVA + PAGE_SIZE, set_up(test, mock, 0));
+}
+
 /* Two groups on one page table, each with its needs. */
 static void groups_share_a_doorbell(struct kunit *test)
 {
@@ -535,6 +554,7 @@ static struct kunit_case sw_msi_cases[] = {
 	KUNIT_CASE(a_doorbell_follows_its_device),
 	KUNIT_CASE(the_window_is_kept_from_user_space),
 	KUNIT_CASE(a_window_can_be_filled),
+	KUNIT_CASE(a_window_ends_within_a_page),
 	KUNIT_CASE(groups_share_a_doorbell),
 	KUNIT_CASE(a_doorbell_outlives_its_window),
 	KUNIT_CASE(no_window_no_translation),
