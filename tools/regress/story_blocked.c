@@ -802,6 +802,12 @@ static bool dirty_blocked(struct scene *scene)
 		return false;
 	if (!end_blocked(scene, "GET_DIRTY_BITMAP"))
 		return false;
+	/* Its page table would keep what is mapped pinned. */
+	error = iommufd_destroy(scene->iommufd, scene->mock.hwpt_id);
+	if (error)
+		return failed("destroying the HWPT: %s", error_name(error));
+	if (!nothing_pinned(scene, "no page table is left"))
+		return false;
 	return held("GET_DIRTY_BITMAP waits for its bitmap: MAP, UNMAP and devices do not");
 }
 
