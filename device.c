@@ -65,9 +65,9 @@ static struct iommufd_group *group_new(struct iommufd_ctx *ctx,
 	group->ctx = ctx;
 	group->group = iommu_group_ref_get(iommu_group);
 	mutex_init(&group->lock);
-	xa_init(&group->spaces);
+	xa_init_flags(&group->spaces, XA_FLAGS_ACCOUNT);
 	spin_lock_init(&group->members_lock);
-	xa_init(&group->doorbells);
+	xa_init_flags(&group->doorbells, XA_FLAGS_ACCOUNT);
 	return group;
 }
 

@@ -215,17 +215,6 @@ static void group_free(struct iommufd_event *event)
  */
 #define RECORDS_GFP (GFP_KERNEL_ACCOUNT | __GFP_NORETRY)
 
-static struct fault_group *group_alloc_charged(struct iommufd_fault *fault,
-					       unsigned int nr_records)
-{
-	struct mem_cgroup *old_memcg = set_active_memcg(fault->memcg);
-	struct fault_group *group;
-
-	group = kvzalloc(struct_size(group, records, nr_records), RECORDS_GFP);
-	set_active_memcg(old_memcg);
-	return group;
-}
-
 static struct fault_group *group_alloc(struct iommufd_fault *fault,
 				       unsigned int nr_records)
 {
@@ -235,7 +224,8 @@ static struct fault_group *group_alloc(struct iommufd_fault *fault,
 		return NULL;
 	if (atomic_add_return(nr_records, &fault->nr_requests) <=
 	    FAULT_REQUESTS_MAX)
-		group = group_alloc_charged(fault, nr_records);
+		group = kvzalloc(struct_size(group, records, nr_records),
+				 RECORDS_GFP);
 	if (!group) {
 		atomic_sub(nr_records, &fault->nr_requests);
 		return NULL;
@@ -263,7 +253,7 @@ static struct fault_group *group_new(struct iommufd_fault *fault,
 	/* Cyclic, so that a late answer does not meet a stranger. */
 	if (xa_alloc_cyclic(&fault->groups, &group->cookie, XA_ZERO_ENTRY,
 			    xa_limit_32b, &fault->next_cookie,
-			    GFP_KERNEL) < 0) {
+			    RECORDS_GFP) < 0) {
 		iommufd_event_put(&fault->common, &group->event);
 		return NULL;
 	}
@@ -316,11 +306,14 @@ static int handle_faults(struct iopf_group *iopf)
 		container_of(iopf->attach_handle, struct iommufd_attachment,
 			     handle);
 	struct iommufd_fault *fault = attachment->hwpt->fault;
+	struct mem_cgroup *old_memcg;
 	struct fault_group *group;
 
 	/* The driver ends what is on the core's list when a device leaves it. */
 	iopf_group_dequeue(iopf);
+	old_memcg = set_active_memcg(fault->memcg);
 	group = group_new(fault, iopf);
+	set_active_memcg(old_memcg);
 	if (group && group_publish(fault, group))
 		return 0;
 	if (group)
@@ -395,7 +388,7 @@ struct iommufd_fault *iommufd_fault_new(struct iommufd_ctx *ctx)
 		return fault;
 	iommufd_eventq_init(&fault->common, ctx, &fault_ops);
 	/* Cookie 0 is nobody's: user space may use it for "none". */
-	xa_init_flags(&fault->groups, XA_FLAGS_ALLOC1);
+	xa_init_flags(&fault->groups, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	mutex_init(&fault->answer_lock);
 	fault->memcg = get_mem_cgroup_from_mm(current->mm);
 	return fault;

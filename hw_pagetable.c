@@ -211,7 +211,7 @@ iommufd_hwpt_paging_alloc(struct iommufd_device *device,
 	hwpt->common.paging = hwpt;
 	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	mutex_init(&hwpt->dirty_lock);
-	xa_init(&hwpt->doorbells);
+	xa_init_flags(&hwpt->doorbells, XA_FLAGS_ACCOUNT);
 	error = hwpt_alloc_domain(hwpt, device, flags, data);
 	if (error) {
 		iommufd_hwpt_paging_abort(ctx, hwpt);

@@ -186,9 +186,9 @@ void iommufd_ctx_init(struct iommufd_ctx *ctx)
 	/* Id 0 is nobody's: user space may use it for "none". */
 	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	mutex_init(&ctx->groups_lock);
-	xa_init(&ctx->groups);
+	xa_init_flags(&ctx->groups, XA_FLAGS_ACCOUNT);
 	mutex_init(&ctx->doorbells_lock);
-	xa_init(&ctx->doorbells);
+	xa_init_flags(&ctx->doorbells, XA_FLAGS_ACCOUNT);
 	mutex_init(&ctx->account_lock);
 	INIT_LIST_HEAD(&ctx->charged_sources);
 	spin_lock_init(&ctx->refusal_lock);
