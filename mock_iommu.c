@@ -195,15 +195,21 @@ static int program_paging(struct mock_device *mock, struct iommu_domain *domain)
 	return error;
 }
 
+/* What a page table of whatever kind needs before it is programmed. */
+static int prepare(struct mock_device *mock, struct iommu_domain *domain)
+{
+	int error = check_fit(mock, domain);
+
+	return error ?: iopf_enable(mock, domain);
+}
+
 static int attach_translating(struct iommu_domain *domain, struct device *dev,
 			      struct iommu_domain *old)
 {
 	struct mock_device *mock = to_mock_device(dev);
 	int error;
 
-	error = check_fit(mock, domain);
-	if (!error)
-		error = iopf_enable(mock, domain);
+	error = prepare(mock, domain);
 	if (error)
 		return error;
 	error = program_paging(mock, domain);
@@ -247,9 +253,7 @@ static int set_pasid_translating(struct iommu_domain *domain,
 	struct mock_device *mock = to_mock_device(dev);
 	int error;
 
-	error = check_fit(mock, domain);
-	if (!error)
-		error = iopf_enable(mock, domain);
+	error = prepare(mock, domain);
 	if (error)
 		return error;
 	error = program_pasid(mock, domain, pasid, old);
