@@ -469,6 +469,47 @@ static void starved_interrupts_change_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, leads_to(bench, 0, iova));
 }
 
+/* The group may be on either page table: both have it, or neither. */
+static void starved_in_a_move_change_nothing(struct kunit *test)
+{
+	struct bench *bench = make_bench(test);
+	struct iommufd_group *group = bench->device->group;
+	struct iommufd_hwpt_paging *next;
+	unsigned int nth, nr_failed = 0;
+	unsigned long iova, before;
+	bool failed = true;
+	int error = 0;
+
+	mock_need_fail_nth(test);
+	KUNIT_ASSERT_EQ(test, 0, attach(bench->device, bench->ids[0]));
+	next = bench->domains[1]->iommufd_hwpt->paging;
+	guard(mutex)(&group->lock);
+	KUNIT_ASSERT_EQ(test, 0, iommufd_msi_prepare(group, next));
+	for (nth = 1; failed; nth++) {
+		before = nr_entries(&group->doorbells);
+		mock_fail_nth_begin(nth);
+		error = mock_set_up_msi(&bench->mock->dev, MOCK_DOORBELL(nth),
+					&iova);
+		failed = mock_fail_nth_end();
+		nr_failed += !!error;
+		KUNIT_EXPECT_TRUE(test, !error || error == -ENOMEM);
+		KUNIT_EXPECT_EQ(test, before + !error,
+				nr_entries(&group->doorbells));
+		KUNIT_EXPECT_EQ(test, before + !error,
+				nr_entries(&group->table->doorbells));
+		KUNIT_EXPECT_EQ(test, before + !error,
+				nr_entries(&next->doorbells));
+	}
+	KUNIT_EXPECT_EQ(test, 0, error);
+	/* A doorbell and its reservation, in each. */
+	KUNIT_EXPECT_GE(test, nr_failed, 4);
+	KUNIT_EXPECT_EQ(test, MOCK_DOORBELL(nth - 1), leads_to(bench, 0, iova));
+	KUNIT_EXPECT_EQ(test, MOCK_DOORBELL(nth - 1), leads_to(bench, 1, iova));
+	iommufd_msi_finish(group, false);
+	KUNIT_EXPECT_EQ(test, 0, nr_entries(&next->doorbells));
+	iommufd_group_verify(group);
+}
+
 /* At once ----------------------------------------------------------------- */
 
 #define NR_MOVES 40
@@ -561,6 +602,7 @@ static struct kunit_case sw_msi_cases[] = {
 	KUNIT_CASE(a_nested_table_uses_its_parent),
 	KUNIT_CASE(refused_interrupts_change_nothing),
 	KUNIT_CASE(starved_interrupts_change_nothing),
+	KUNIT_CASE(starved_in_a_move_change_nothing),
 	KUNIT_CASE_SLOW(no_interrupt_is_lost_in_a_move),
 	{}
 };
