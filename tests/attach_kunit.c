@@ -87,22 +87,6 @@ struct bench {
 
 /* Setting up -------------------------------------------------------------- */
 
-static void destroy_mock_device(void *mock)
-{
-	mock_device_destroy(mock);
-}
-
-static struct mock_device *make_device(struct kunit *test, u32 group_id)
-{
-	struct mock_device *mock = mock_device_create(group_id, 0);
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mock);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
-							   destroy_mock_device,
-							   mock));
-	return mock;
-}
-
 /* As what a device is attached, or NULL. */
 static struct iommufd_member *membership(struct iommufd_device *device)
 {
@@ -157,7 +141,7 @@ static void make_member(struct kunit *test, struct bench *bench,
 {
 	struct member *member = &bench->members[i];
 
-	member->mock = make_device(test, group_id);
+	member->mock = mock_device(test, group_id, 0);
 	member->region = make_range(REGION_IOVA(i), REGION_BYTES);
 	KUNIT_ASSERT_EQ(test, 0, mock_device_reserve(member->mock,
 						     member->region,
@@ -875,8 +859,8 @@ static void attach_elsewhere_is_refused_L20(struct kunit *test)
 
 static void a_group_has_one_owner(struct kunit *test)
 {
-	struct mock_device *first = make_device(test, SHARED_GROUP);
-	struct mock_device *second = make_device(test, SHARED_GROUP);
+	struct mock_device *first = mock_device(test, SHARED_GROUP, 0);
+	struct mock_device *second = mock_device(test, SHARED_GROUP, 0);
 	struct iommufd_device *device;
 	struct mock_test *other;
 	u32 id;
@@ -896,8 +880,8 @@ static void a_group_has_one_owner(struct kunit *test)
 
 static void automatic_is_shared_and_ends(struct kunit *test)
 {
-	struct mock_device *mocks[2] = { make_device(test, 0),
-					 make_device(test, 0) };
+	struct mock_device *mocks[2] = { mock_device(test, 0, 0),
+					 mock_device(test, 0, 0) };
 	struct iommufd_device *devices[2] = { bind_device(test, mocks[0]),
 					      bind_device(test, mocks[1]) };
 	struct iommufd_ioas *ioas = mock_ioas(test);
@@ -949,8 +933,8 @@ static void explicit_outlives_its_devices(struct kunit *test)
 /* "Not this one" of a driver: another automatic page table is made. */
 static void incompatible_device_gets_its_own(struct kunit *test)
 {
-	struct mock_device *mocks[2] = { make_device(test, 0),
-					 make_device(test, 0) };
+	struct mock_device *mocks[2] = { mock_device(test, 0, 0),
+					 mock_device(test, 0, 0) };
 	struct iommufd_device *devices[2] = { bind_device(test, mocks[0]),
 					      bind_device(test, mocks[1]) };
 	struct iommufd_ioas *ioas = mock_ioas(test);
@@ -974,7 +958,7 @@ static void incompatible_device_gets_its_own(struct kunit *test)
 static struct mock_domain *attach_own_hwpt(struct kunit *test,
 					   struct iommufd_ioas *ioas)
 {
-	struct mock_device *mock = make_device(test, 0);
+	struct mock_device *mock = mock_device(test, 0, 0);
 	struct iommufd_device *device = bind_device(test, mock);
 
 	KUNIT_ASSERT_EQ(test, 0, attach(device, make_hwpt(test, device, ioas)));

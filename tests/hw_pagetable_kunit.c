@@ -44,11 +44,6 @@ struct bench {
 	u32 ids[NR_PARENTS];
 };
 
-static void destroy_mock_device(void *mock)
-{
-	mock_device_destroy(mock);
-}
-
 static void unbind_device(void *device)
 {
 	iommufd_device_unbind(device);
@@ -104,11 +99,7 @@ static struct bench *make_bench(struct kunit *test, u32 device_flags)
 	KUNIT_ASSERT_EQ(test, 0, mock_map(test, bench->ioas, bench->data,
 					  MOCK_APERTURE_START, PAGE_SIZE,
 					  MOCK_RW));
-	bench->mock = mock_device_create(0, device_flags);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, bench->mock);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
-							   destroy_mock_device,
-							   bench->mock));
+	bench->mock = mock_device(test, 0, device_flags);
 	bench->device = iommufd_device_bind(mock_ctx(test), &bench->mock->dev,
 					    &id);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, bench->device);

@@ -171,6 +171,24 @@ static inline int mock_map(struct kunit *test, struct iommufd_ioas *ioas,
 	return mock_command(test, iommufd_ioas_map, &args, sizeof(args));
 }
 
+static inline void mock_device_end(void *mock)
+{
+	mock_device_destroy(mock);
+}
+
+/* A device that ends with the test case, after what is made of it. */
+static inline struct mock_device *mock_device(struct kunit *test, u32 group_id,
+					      u32 flags)
+{
+	struct mock_device *mock = mock_device_create(group_id, flags);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mock);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
+							   mock_device_end,
+							   mock));
+	return mock;
+}
+
 /* A vIOMMU of the mock IOMMU, on a nesting parent. */
 static inline u32 mock_viommu(struct kunit *test, u32 dev_id, u32 hwpt_id)
 {

@@ -35,11 +35,6 @@ struct bench {
 	struct iommu_domain *domains[2];
 };
 
-static void destroy_mock_device(void *mock)
-{
-	mock_device_destroy(mock);
-}
-
 static void unbind_device(void *data)
 {
 	struct iommufd_device *device = data;
@@ -64,12 +59,8 @@ static struct mock_device *make_mock(struct kunit *test, u32 group_id,
 				     unsigned long nr_window_pages,
 				     enum iommu_resv_type type)
 {
-	struct mock_device *mock = mock_device_create(group_id, 0);
+	struct mock_device *mock = mock_device(test, group_id, 0);
 
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mock);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
-							   destroy_mock_device,
-							   mock));
 	if (nr_window_pages)
 		KUNIT_ASSERT_EQ(test, 0,
 				mock_device_reserve(mock,

@@ -31,11 +31,6 @@ struct bench {
 	unsigned long data;
 };
 
-static void destroy_mock_device(void *mock)
-{
-	mock_device_destroy(mock);
-}
-
 static void unbind(void *data)
 {
 	struct bench *bench = data;
@@ -69,11 +64,7 @@ static struct bench *make_bench(struct kunit *test)
 
 	bench = kunit_kzalloc(test, sizeof(*bench), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, bench);
-	bench->mock = mock_device_create(0, 0);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, bench->mock);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test,
-							   destroy_mock_device,
-							   bench->mock));
+	bench->mock = mock_device(test, 0, 0);
 	bench->device = iommufd_device_bind(mock_ctx(test), &bench->mock->dev,
 					    &id);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, bench->device);
